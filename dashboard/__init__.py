@@ -1,0 +1,1 @@
+"""Strata's one Django app: browse, delete from and measure a container registry."""

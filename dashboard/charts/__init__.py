@@ -1,0 +1,1 @@
+"""Geometry for server-rendered SVG: numbers in, rectangles out. Pure: no Django, no markup."""
