@@ -43,7 +43,7 @@ class Diagnostic:
 
 
 class RegistryError(Exception):
-    """The root. `operation` is ours ("tags", "delete manifest"); `registry` its name; `user` who asked it ("" = nobody)."""
+    """The root. `operation` is ours ("tags", "delete manifest"); `registry` its name; `user` asked ("" = nobody)."""
 
     code: ClassVar[str] = "registry-error"
 

@@ -1,0 +1,408 @@
+"""One request as one person, to its end: authorization, the one retry, redirects, bounds, the budget, errors.
+
+Reads are tried twice (2.8 answers 500 while a tag is being written); a write never is: nobody knows whether
+it happened.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+from urllib.parse import urljoin, urlsplit
+
+from . import errors
+from ._http import Failure, Http, HttpFailure, Response, Timeouts
+from .auth import Authorizer, AuthScheme, Credential, Denied
+from .faults import Context, Refusal, from_failure, from_refusal
+from .media_types import bare
+from .wire import Challenge, TokenAnswer, WireError, parse_challenges, parse_token
+
+MAX_ERROR_BYTES = 64 * 1024
+MAX_TOKEN_BYTES = 256 * 1024
+MAX_JSON_BYTES = 32 * 1024 * 1024
+MAX_REDIRECTS = 3
+API_VERSION = "Docker-Distribution-Api-Version"
+
+_READS = frozenset({"GET", "HEAD"})
+_RETRIED = frozenset({500, 502, 503, 504})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_jitter = secrets.SystemRandom()
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request to be made. `path` below the base URL; `limit` of the body in bytes; `redirects`: follow to storage."""
+
+    operation: str
+    method: str
+    path: str
+    scopes: tuple[str, ...] = ()
+    subject: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = field(default=None, repr=False)
+    limit: int = MAX_JSON_BYTES
+    slow: bool = False
+    missing: type[errors.RegistryError] = errors.NotFound
+    redirects: bool = False
+    streamed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A success, read whole. `size`: Content-Length, or None where it is not given."""
+
+    status: int
+    body: bytes = field(repr=False)
+    content_type: str
+    digest: str
+    location: str
+    size: int | None
+    links: tuple[str, ...]
+    api_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """What `/v2/` answers somebody who says nothing of himself; `body` cut."""
+
+    status: int
+    challenges: tuple[Challenge, ...]
+    content_type: str
+    body: bytes
+    api_version: str
+
+
+class Server:
+    """What all people share of one registry: its address, the connections, what is known of its authentication."""
+
+    def __init__(self, base_url: str, name: str, http: Http, timeouts: Timeouts) -> None:
+        self.base_url = base_url
+        self.name = name
+        self.http = http
+        self.timeouts = timeouts
+        self.origin = origin_of(base_url)
+        self.authorizer = Authorizer(urlsplit(base_url).hostname or "")
+
+    def url(self, path: str) -> str:
+        """The address of a path below the base URL."""
+        return self.base_url + path
+
+
+class Exchange:
+    """Requests to one server as one person, within one budget. Safe across threads."""
+
+    def __init__(self, server: Server, credential: Credential | None, budget: float | None) -> None:
+        self.server = server
+        self.credential = credential
+        self.user = credential.username if credential else ""
+        self._deadline = None if budget is None else time.monotonic() + budget
+
+    def ask(self, call: Call) -> Answer:
+        """Make the request and read the answer whole. Raises RegistryError, also for any status but a success."""
+
+        def once() -> Answer:
+            response = self._send(call)
+            try:
+                return self._answer(call, response)
+            finally:
+                response.close()
+
+        return self._twice(call, once)
+
+    @contextmanager
+    def stream(self, call: Call) -> Iterator[Iterator[bytes]]:
+        """Make the request and hand out the body in parts as they come. Raises RegistryError."""
+        response = self._twice(call, lambda: self._successful(call, self._send(call)))
+        try:
+            yield self._parts(call, response)
+        finally:
+            response.close()
+
+    def bare(self, call: Call) -> Bare:
+        """The same request without authorization; teaches the authorizer. Raises RegistryError without an answer."""
+
+        def once() -> Bare:
+            response = self._open(call, self.server.url(call.path), "")
+            try:
+                challenges = parse_challenges(response.headers("WWW-Authenticate"))
+                if response.status == 401 or challenges:
+                    self.server.authorizer.learn(challenges)
+                else:
+                    self.server.authorizer.known = True
+                if response.status not in (200, 401):
+                    raise self._refused(call, response, "")
+                body = self._head_of(response)
+                return Bare(
+                    response.status, challenges, response.header("Content-Type"), body, response.header(API_VERSION)
+                )
+            finally:
+                response.close()
+
+        return self._twice(call, once)
+
+    def error(self, call: Call, kind: type[errors.RegistryError], **parameters: object) -> errors.RegistryError:
+        """An error of this kind about that request."""
+        return self._context(call).error(kind, **parameters)
+
+    # One request
+
+    def _twice(self, call: Call, attempt: Callable[[], Result]) -> Result:
+        try:
+            try:
+                return attempt()
+            except HttpFailure as failure:
+                if call.method not in _READS or failure.failure != Failure.BROKEN_OFF:
+                    raise
+            except errors.ServerFault as fault:
+                if call.method not in _READS or fault.status not in _RETRIED:
+                    raise
+            self._pause()
+            return attempt()
+        except HttpFailure as failure:
+            raise self._unanswered(call, failure) from failure
+
+    def _pause(self) -> None:
+        pause = _jitter.uniform(0.03, 0.15)
+        if self._left() > pause:
+            time.sleep(pause)
+
+    def _send(self, call: Call) -> Response:
+        """The answer's head after authorization and redirects, whatever its status except 401."""
+        used = self._authorization(call)
+        response = self._follow(call, used)
+        if response.status != 401:
+            return response
+        challenges = parse_challenges(response.headers("WWW-Authenticate"))
+        refused = self._refused(call, response, used)
+        again = self._after(call, refused, challenges, used)
+        response = self._follow(call, again)
+        if response.status == 401:
+            challenges = parse_challenges(response.headers("WWW-Authenticate"))
+            refused = self._refused(call, response, again)
+            refused.reason = next((c.parameters["error"] for c in challenges if "error" in c.parameters), "")[:100]
+            refused.reason = refused.reason or "credential-refused"
+            raise refused
+        return response
+
+    def _authorization(self, call: Call) -> str:
+        authorizer = self.server.authorizer
+        if self.credential is not None and not authorizer.known:
+            # Ask what the registry wants before it answers somebody with a credential as if he were nobody.
+            with authorizer.learning:
+                if not authorizer.known:
+                    self._learn(call)
+        try:
+            return authorizer.header(self.credential, call.scopes, self._fetcher(call), wait=self._left())
+        except Denied as denied:
+            raise self.error(call, errors.Unauthorized, reason=denied.reason) from denied
+        except TimeoutError as error:
+            raise HttpFailure(Failure.BUDGET, "budget") from error
+
+    def _learn(self, call: Call) -> None:
+        response = self._open(Call(call.operation, "GET", "/v2/"), self.server.url("/v2/"), "")
+        self.server.authorizer.learn(parse_challenges(response.headers("WWW-Authenticate")))
+        response.close()
+
+    def _after(self, call: Call, refused: errors.RegistryError, challenges: tuple[Challenge, ...], used: str) -> str:
+        try:
+            return self.server.authorizer.header_after(
+                challenges, used, self.credential, call.scopes, self._fetcher(call), wait=self._left()
+            )
+        except Denied as denied:
+            refused.reason = denied.reason
+            raise refused from denied
+        except TimeoutError as error:
+            raise HttpFailure(Failure.BUDGET, "budget") from error
+
+    def _follow(self, call: Call, authorization: str) -> Response:
+        """One request and, where the call allows it, its redirects: without authorization on any other origin."""
+        url = self.server.url(call.path)
+        response = self._open(call, url, authorization)
+        for _ in range(MAX_REDIRECTS):
+            if not call.redirects or response.status not in _REDIRECTS:
+                return response
+            url = self._target(call, url, response)
+            authorization = authorization if origin_of(url) == self.server.origin else ""
+            response = self._open(call, url, authorization)
+        return response
+
+    def _target(self, call: Call, url: str, response: Response) -> str:
+        location = response.header("Location")
+        response.close()
+        try:
+            target = urljoin(url, location)
+            usable = bool(location) and urlsplit(target).scheme in ("http", "https") and origin_of(target)[1] != ""
+        except ValueError:
+            usable = False
+        if not usable:
+            raise self.error(call, errors.Malformed, status=response.status, reason="redirects to nowhere")
+        return target
+
+    def _open(self, call: Call, url: str, authorization: str) -> Response:
+        headers = dict(call.headers)
+        if authorization:
+            headers["Authorization"] = authorization
+        deadline = self._deadline_of(call)
+        return self.server.http.open(call.method, url, headers, call.content, slow=call.slow, deadline=deadline)
+
+    # Its answer
+
+    def _successful(self, call: Call, response: Response) -> Response:
+        if not 200 <= response.status < 300:
+            try:
+                raise self._refused(call, response, "")
+            finally:
+                response.close()
+        if response.header("Content-Encoding").lower() not in ("", "identity"):
+            response.close()
+            raise self.error(call, errors.Malformed, status=response.status, reason="compressed although not asked to")
+        return response
+
+    def _answer(self, call: Call, response: Response) -> Answer:
+        self._successful(call, response)
+        length = response.header("Content-Length")
+        size = int(length) if length.isascii() and length.isdigit() and len(length) < 16 else None
+        if call.method != "HEAD" and size is not None and size > call.limit:
+            raise self.error(call, errors.TooLarge, limit=call.limit)
+        body = b"" if call.method == "HEAD" else self._read(call, response, call.limit)
+        return Answer(
+            status=response.status,
+            body=body,
+            content_type=response.header("Content-Type"),
+            digest=response.header("Docker-Content-Digest").strip(),
+            location=response.header("Location"),
+            size=size,
+            links=tuple(response.headers("Link")),
+            api_version=response.header(API_VERSION),
+        )
+
+    def _read(self, call: Call, response: Response, limit: int) -> bytes:
+        parts: list[bytes] = []
+        total = 0
+        for chunk in response.chunks():
+            total += len(chunk)
+            if total > limit:
+                raise self.error(call, errors.TooLarge, limit=limit)
+            parts.append(chunk)
+        return b"".join(parts)
+
+    def _head_of(self, response: Response) -> bytes:
+        """The first MAX_ERROR_BYTES of a body: enough to tell what it is."""
+        body = b""
+        for chunk in response.chunks():
+            body += chunk[: MAX_ERROR_BYTES - len(body)]
+            if len(body) >= MAX_ERROR_BYTES:
+                break
+        return body
+
+    def _parts(self, call: Call, response: Response) -> Iterator[bytes]:
+        try:
+            yield from response.chunks()
+        except HttpFailure as failure:
+            raise self._unanswered(call, failure) from failure
+
+    def _unanswered(self, call: Call, failure: HttpFailure) -> errors.RegistryError:
+        if failure.failure == Failure.BUDGET and self._left() > 0:  # the request's own end, not the page's
+            failure = HttpFailure(Failure.TIMEOUT, "no whole answer in time")
+        return from_failure(self._context(call), failure)
+
+    def _refused(self, call: Call, response: Response, used: str) -> errors.RegistryError:
+        """The error an answer means. Closes it."""
+        try:
+            body = b"" if call.method == "HEAD" else self._head_of(response)
+        except HttpFailure as failure:
+            if failure.failure == Failure.BUDGET:
+                raise
+            body = b""
+        finally:
+            response.close()
+        refusal = Refusal(
+            status=response.status,
+            content_type=bare(response.header("Content-Type")),
+            body=body,
+            location=response.header("Location"),
+            retry_after=response.header("Retry-After"),
+        )
+        return from_refusal(self._context(call), refusal, self._secrets(used))
+
+    # Token servers
+
+    def _fetcher(self, call: Call) -> Callable[[str, str], TokenAnswer]:
+        def fetch(address: str, authorization: str) -> TokenAnswer:
+            asking = Call(call.operation, "GET", "", subject=call.subject, limit=MAX_TOKEN_BYTES)
+            return self._twice(asking, lambda: self._fetch(asking, address, authorization))
+
+        return fetch
+
+    def _fetch(self, asking: Call, address: str, authorization: str) -> TokenAnswer:
+        response = self._open(asking, address, authorization)
+        try:
+            if response.status != 200:
+                raise self._token_refused(asking, response, authorization)
+            self._successful(asking, response)
+            body = self._read(asking, response, asking.limit)
+            return parse_token(body, response.header("Content-Type"))
+        except WireError as error:
+            raise self.error(asking, errors.Malformed, reason=f"token server: {error}") from error
+        finally:
+            response.close()
+
+    def _token_refused(self, asking: Call, response: Response, authorization: str) -> errors.RegistryError:
+        error = self._refused(asking, response, authorization)
+        if response.status in (400, 401, 403):
+            return self.error(
+                asking,
+                errors.Unauthorized,
+                status=response.status,
+                diagnostics=error.diagnostics,
+                reason="token-server-refused",
+            )
+        if isinstance(error, (errors.ServerFault, errors.RateLimited)):
+            error.reason = "token server"
+            return error
+        reason = f"token server answered {response.status}"
+        return self.error(asking, errors.Malformed, status=response.status, reason=reason)
+
+    # Small things
+
+    def _context(self, call: Call) -> Context:
+        return Context(call.operation, self.server.name, self.user, call.method, call.subject, call.missing)
+
+    def _secrets(self, used: str) -> tuple[str, ...]:
+        """What must not be repeated from an answer, should a server repeat it."""
+        found = {used.partition(" ")[2]}
+        if self.credential is not None:
+            found |= {self.credential.password, self.credential.basic().partition(" ")[2]}
+        return tuple(sorted(filter(None, found), key=len, reverse=True))
+
+    def _left(self) -> float:
+        return 3600.0 if self._deadline is None else self._deadline - time.monotonic()
+
+    def _deadline_of(self, call: Call) -> float | None:
+        """The budget's end; for a body that is read whole at least an end: a trickle keeps every read alive."""
+        if call.streamed:
+            return self._deadline
+        times = self.server.timeouts
+        own = time.monotonic() + times.connect + 2 * (times.slow_read if call.slow else times.read)
+        return own if self._deadline is None else min(own, self._deadline)
+
+
+def origin_of(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of an address, in lower case. Raises ValueError."""
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    return scheme, (parts.hostname or "").lower(), parts.port or (443 if scheme == "https" else 80)
+
+
+def scheme_of(challenges: tuple[Challenge, ...], status: int) -> AuthScheme:
+    """What the registry asks for, by its answer to somebody who said nothing."""
+    for scheme in (AuthScheme.BEARER, AuthScheme.BASIC):
+        if any(challenge.scheme == scheme for challenge in challenges):
+            return scheme
+    return AuthScheme.OTHER if status == 401 or challenges else AuthScheme.NONE
