@@ -30,6 +30,7 @@ USER_AGENT = f"Strata/{VERSION}"
 MAX_CONNECTIONS = 32
 MAX_IDLE_CONNECTIONS = 16
 IDLE_SECONDS = 30.0
+BROKEN_OFF = "connection broken off"
 
 # httpx logs whole URLs, and a redirect's URL can be a signed one: whoever reads it may fetch the blob.
 for _name in ("httpx", "httpcore"):
@@ -195,7 +196,7 @@ def _connect_failure(error: Exception) -> HttpFailure:
         if isinstance(cause, socket.gaierror):
             return HttpFailure(Failure.REFUSED, "host name not found")
         if isinstance(cause, ConnectionResetError):
-            return HttpFailure(Failure.BROKEN_OFF, "connection broken off")
+            return HttpFailure(Failure.BROKEN_OFF, BROKEN_OFF)
         if isinstance(cause, OSError) and cause.errno:
             return HttpFailure(Failure.REFUSED, os.strerror(cause.errno).lower())
     return HttpFailure(Failure.REFUSED, os.strerror(errno.ECONNREFUSED).lower())
@@ -206,7 +207,7 @@ def _transport_failure(error: httpx.TransportError) -> HttpFailure:
         return HttpFailure(Failure.INVALID, "not a usable address")
     if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error) and "closed" not in str(error):
         return HttpFailure(Failure.BROKEN_OFF, "not an HTTP answer")
-    return HttpFailure(Failure.BROKEN_OFF, "connection broken off")
+    return HttpFailure(Failure.BROKEN_OFF, BROKEN_OFF)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from . import errors
+from ._http import BROKEN_OFF
 from .exchange import Call, Exchange
-from .references import RepositoryName
+from .references import RepositoryName, is_repository
 from .results import Catalog
 from .wire import WireError, parse_names, parse_next
 
 CATALOG_PAGE = 1000
-OTHER_CATALOG_PAGES = (997, 499, 100)
 MAX_PAGES = 1000
 MAX_NAMES = 1_000_000
 
@@ -28,26 +28,60 @@ class _Page:
     n: int | None
 
 
-def repositories(exchange: Exchange) -> Catalog:
-    """All repository names the registry lists. Raises RegistryError."""
+def repositories(exchange: Exchange, page_size: int = CATALOG_PAGE) -> Catalog:
+    """All repository names the registry lists. Raises RegistryError.
+
+    Distribution walks its directories, where `a/1` comes before `a` (its own directory is `_layers`, and digits sort
+    before `_`), but goes on after `last` by another order, in which `a` comes first. A page that ends between the two
+    loses `a`; on 2.8 it has no Link besides. So a page is only left at a name that cannot do this, a full page without
+    a Link is not believed, and what may still be lost is asked for by name.
+    """
     found: dict[str, None] = {}
-    last, n = "", CATALOG_PAGE
+    doubtful: dict[str, None] = {}
+    complete = False
+    last, n = "", page_size
     for _ in range(MAX_PAGES):
         page, n = _catalog_page(exchange, last, n)
         before = len(found)
         found.update(dict.fromkeys(page.names))
-        if page.last is None:
-            if n and len(page.names) >= n:
-                # 2.8 forgets the Link where a page ends between `a/1` and `a`: ask whether that was the end.
-                page = _Page(page.names, page.names[-1], n)
-            else:
-                return Catalog(tuple(found))
-        elif len(found) == before:
-            return Catalog(tuple(found), complete=False)
-        if page.last == last or len(found) > MAX_NAMES:
-            return Catalog(tuple(found), complete=page.last == last and not page.names)
-        last, n = page.last or "", page.n or n
-    return Catalog(tuple(found), complete=False)
+        following = page.last
+        if following is None and n and len(page.names) >= n:
+            following = page.names[-1]
+        if following is None or len(found) == before:
+            complete = page.last is None
+            break
+        if page.names and following == page.names[-1]:
+            following, lost = _boundary(page.names, found, last)
+            doubtful.update(lost)
+        if following == last or len(found) > MAX_NAMES:
+            break
+        last, n = following, page.n or n
+    for name in doubtful.keys() - found.keys():
+        try:
+            tags(exchange, RepositoryName(name))
+            found[name] = None
+        except errors.RepositoryUnknown:
+            continue
+        except (errors.Unauthorized, errors.Forbidden, errors.BadAnswer):
+            complete = False
+    return Catalog(tuple(found), complete)
+
+
+def _boundary(names: tuple[str, ...], found: dict[str, None], last: str) -> tuple[str, dict[str, None]]:
+    """The last name of a page after which nothing is lost; else its last name, and what is lost after that."""
+    for name in reversed(names):
+        if name == last:
+            break
+        if not _later_parents(name, found):
+            return name, {}
+    return names[-1], _later_parents(names[-1], found)
+
+
+def _later_parents(name: str, found: dict[str, None]) -> dict[str, None]:
+    """Those parents of `name` that Distribution would list after it, if they are repositories."""
+    components = name.split("/")
+    parents = {"/".join(components[:i]): None for i in range(1, len(components)) if components[i][:1] < "_"}
+    return {parent: None for parent in parents if is_repository(parent) and parent not in found}
 
 
 def _catalog_page(exchange: Exchange, last: str, n: int) -> tuple[_Page, int]:
@@ -58,17 +92,17 @@ def _catalog_page(exchange: Exchange, last: str, n: int) -> tuple[_Page, int]:
         if not n or not any(d.code == "PAGINATION_NUMBER_INVALID" for d in error.diagnostics):
             raise
         return _page(exchange, _catalog_call(last, 0), "repositories"), 0
-    except errors.ConnectionFailed:
-        if not last:
+    except errors.ConnectionFailed as error:
+        if error.reason != BROKEN_OFF or not n:
             raise
-    # 3.x breaks off where a page ends between `a/1` and `a`: another page size ends elsewhere.
-    failure: errors.RegistryError | None = None
-    for other in OTHER_CATALOG_PAGES:
+        failure = error
+    # 3.x breaks off without an answer where a page ends between `a/1` and `a`: another page size ends elsewhere.
+    for other in sorted({n - 1, n // 2, n // 10} - {0}, reverse=True):
         try:
             return _page(exchange, _catalog_call(last, other), "repositories"), other
         except errors.ConnectionFailed as error:
             failure = error
-    raise failure or AssertionError
+    raise failure
 
 
 def _catalog_call(last: str, n: int) -> Call:
