@@ -1,0 +1,1 @@
+"""What `make bench` runs: each module makes its own data and compares within one run."""

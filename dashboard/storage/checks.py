@@ -1,0 +1,80 @@
+"""What is well-formed and still does not fit together: tags, manifests and blobs that name something absent.
+
+Every absence is looked at once more on the disk, because the registry goes on writing while a scan runs.
+"""
+
+# Paths stay text as the system gave it: names need not be UTF-8, and a scan makes a system call per entry.
+# ruff: noqa: PTH113
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from . import layout
+from .facts import Facts, ManifestFacts, Problem, RepositoryFacts
+
+_NOTHING = ManifestFacts()
+
+
+def check(v2: str, facts: Facts) -> Iterator[Problem]:
+    """Problems of references: each path is that of the entry that names what is absent."""
+    missing = _missing_blobs(v2, facts)
+    for repository in facts.repositories:
+        yield from _dangling_tags(v2, repository)
+        for revision in sorted(repository.revisions):
+            manifest = facts.manifests.get(revision, _NOTHING)
+            if manifest.children:
+                yield from _missing_children(v2, repository, revision, manifest)
+            if missing and not missing.isdisjoint(manifest.content):
+                yield from _unservable(v2, repository, revision, manifest, missing)
+
+
+def _missing_blobs(v2: str, facts: Facts) -> set[str]:
+    """Digests of configs and layers that some manifest names and that are not stored by that digest."""
+    named: set[str] = set()
+    for manifest in facts.manifests.values():
+        named.update(manifest.content)
+    absent = named - facts.blobs.keys()
+    return {digest for digest in absent if not os.path.isfile(f"{v2}/{layout.blob_data(digest)}")}
+
+
+def _dangling_tags(v2: str, repository: RepositoryFacts) -> Iterator[Problem]:
+    for tag, digest in repository.tags.items():
+        if digest not in repository.revisions and not _exists(v2, repository, digest):
+            yield Problem("tag-points-nowhere", f"{repository.path}/{layout.TAGS}/{tag}/current/link", len(digest))
+
+
+def _missing_children(
+    v2: str, repository: RepositoryFacts, revision: str, manifest: ManifestFacts
+) -> Iterator[Problem]:
+    for child in manifest.children:
+        if child not in repository.revisions and not _exists(v2, repository, child):
+            yield Problem("child-missing", _revision_path(repository, revision), len(revision))
+            return
+
+
+def _unservable(
+    v2: str, repository: RepositoryFacts, revision: str, manifest: ManifestFacts, missing: set[str]
+) -> Iterator[Problem]:
+    """A layer that is not on the disk; or one that is stored by another digest than the manifest names.
+
+    The second kind works until a garbage collection: the collector keeps what manifests name, by the digest they
+    name it by, and a layer pushed as sha512 is stored as sha256.
+    """
+    lacking = missing.intersection(manifest.content).difference(manifest.foreign)
+    if not lacking:
+        return
+    stored_elsewhere = all(os.path.isfile(f"{v2}/{layout.layer_link(repository.name, d)}") for d in lacking)
+    code = (
+        "blob-unprotected" if stored_elsewhere and not any(d.startswith("sha256:") for d in lacking) else "blob-missing"
+    )
+    yield Problem(code, _revision_path(repository, revision), len(revision))
+
+
+def _exists(v2: str, repository: RepositoryFacts, digest: str) -> bool:
+    return os.path.isfile(f"{v2}/{layout.revision_link(repository.name, digest)}")
+
+
+def _revision_path(repository: RepositoryFacts, revision: str) -> str:
+    return layout.revision_link(repository.name, revision)

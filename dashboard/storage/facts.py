@@ -1,0 +1,51 @@
+"""What a scan found, before any accounting: plain values, no meaning yet.
+
+Manifest facts and problems travel between two processes, so they are named tuples of strings and numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+MAX_PROBLEMS = 10_000
+
+
+class Problem(NamedTuple):
+    """A malformed or unreadable entry. `path` is below docker/registry/v2, `bytes` what it takes on the disk."""
+
+    code: str
+    path: str
+    bytes: int = 0
+
+
+class ManifestFacts(NamedTuple):
+    """What a manifest refers to, as digests; `foreign` are those of `content` that lie elsewhere by design."""
+
+    content: tuple[str, ...] = ()
+    children: tuple[str, ...] = ()
+    subject: str = ""
+    foreign: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class RepositoryFacts:
+    """One repository: tags to digests, and the digests of its revisions. `path` is below v2."""
+
+    name: str
+    path: str
+    tags: dict[str, str] = field(default_factory=dict)
+    revisions: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Facts:
+    """Everything a scan found. Sizes in bytes; `young` are blobs whose data is younger than the bound asked for."""
+
+    blobs: dict[str, int] = field(default_factory=dict)
+    young: set[str] = field(default_factory=set)
+    repositories: list[RepositoryFacts] = field(default_factory=list)
+    manifests: dict[str, ManifestFacts] = field(default_factory=dict)
+    uploads: int = 0
+    upload_bytes: int = 0
+    problems: list[Problem] = field(default_factory=list)

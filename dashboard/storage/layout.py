@@ -1,0 +1,122 @@
+"""Where things lie in a registry's storage directory: paths to meanings and back.
+
+The layout of Distribution's filesystem driver (2.x and 3.x write the same), below `<root>/docker/registry/v2/`:
+
+    blobs/
+      sha256/<aa>/<aa…64 hex>/data                    bytes of a layer, a config or a manifest
+    repositories/
+      <name>/                                         names nest: team/app may hold team/app/worker
+        _layers/sha256/<hex>/link                     this repository may serve that blob
+        _manifests/
+          revisions/sha256/<hex>/link                 it holds that manifest; no link = deleted
+          tags/<tag>/current/link                     what the tag points at now
+          tags/<tag>/index/sha256/<hex>/link          what it ever pointed at
+        _uploads/<uuid>/data, startedat, hashstates/  an upload, running or abandoned
+
+A link is a text file that holds a digest. Every reserved directory begins with `_`, which no component of a
+repository's name can.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from dashboard.registry.references import MAX_REPOSITORY_LENGTH, is_repository
+
+from .errors import NotAStorage, RootMissing, RootUnreadable
+
+MANIFESTS = "_manifests"
+LAYERS = "_layers"
+UPLOADS = "_uploads"
+TAGS = f"{MANIFESTS}/tags"
+REVISIONS = f"{MANIFESTS}/revisions"
+
+HEX = "0123456789abcdef"
+
+# Length of the hex part of a digest by algorithm (OCI image spec 1.1, descriptor.md).
+ALGORITHMS = {"sha256": 64, "sha384": 96, "sha512": 128}
+
+_BELOW_ROOT = ("docker", "registry", "v2")
+_HOST_LIKE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?", re.ASCII)
+
+
+def v2_directory(root: Path) -> Path:
+    """The `docker/registry/v2` of a storage: `root` is the directory that holds it, or is it already.
+
+    Raises RootMissing, RootUnreadable or NotAStorage.
+    """
+    below = root.joinpath(*_BELOW_ROOT)
+    try:
+        if below.is_dir():
+            return below
+        if not root.exists():
+            raise RootMissing(str(root))
+        if root.is_dir() and (root.absolute().parts[-3:] == _BELOW_ROOT or _looks_like_v2(root)):
+            return root
+        if root.is_dir():
+            next(iter(root.iterdir()), None)
+    except OSError as error:
+        raise RootUnreadable(str(root), error.strerror or "") from error
+    raise NotAStorage(str(root))
+
+
+def _looks_like_v2(directory: Path) -> bool:
+    return (directory / "blobs").is_dir() and (directory / "repositories").is_dir()
+
+
+def blob_data(digest: str) -> str:
+    """Path of a blob's bytes, below v2."""
+    algorithm, _, encoded = digest.partition(":")
+    return f"blobs/{algorithm}/{encoded[:2]}/{encoded}/data"
+
+
+def repository(name: str) -> str:
+    """Path of a repository's directory, below v2."""
+    return f"repositories/{name}"
+
+
+def revision_link(name: str, digest: str) -> str:
+    """Path of the link that says that a repository holds a manifest, below v2."""
+    return f"repositories/{name}/{REVISIONS}/{digest.replace(':', '/', 1)}/link"
+
+
+def tag_link(name: str, tag: str) -> str:
+    """Path of the link that says what a tag points at now, below v2."""
+    return f"repositories/{name}/{TAGS}/{tag}/current/link"
+
+
+def tag_history_link(name: str, tag: str, digest: str) -> str:
+    """Path of the link that says that a tag pointed at a digest once, below v2."""
+    return f"repositories/{name}/{TAGS}/{tag}/index/{digest.replace(':', '/', 1)}/link"
+
+
+def layer_link(name: str, digest: str) -> str:
+    """Path of the link that lets a repository serve a layer or config, below v2.
+
+    A blob pushed as sha512 has its link under that digest, and the link's text is the sha256 digest it is stored by.
+    """
+    return f"repositories/{name}/{LAYERS}/{digest.replace(':', '/', 1)}/link"
+
+
+def is_encoded(algorithm: str, name: str) -> bool:
+    """Whether a directory's name is the hex part of a digest of `algorithm`."""
+    return len(name) == ALGORITHMS.get(algorithm) and not name.strip(HEX)
+
+
+def is_fan_out(name: str) -> bool:
+    """Whether a directory's name is one of the 256 that blobs are spread over."""
+    return len(name) == 2 and not name.strip(HEX)
+
+
+def is_repository_name(name: str) -> bool:
+    """Whether Distribution accepts `name`: the OCI grammar, or with a host-like first component (`Host.example/x`).
+
+    Distribution serves and collects the second kind as any other, so the accounting must count it.
+    """
+    if is_repository(name):
+        return True
+    first, slash, rest = name.partition("/")
+    return (
+        bool(slash) and len(name) <= MAX_REPOSITORY_LENGTH and bool(_HOST_LIKE.fullmatch(first)) and is_repository(rest)
+    )
