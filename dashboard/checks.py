@@ -1,0 +1,129 @@
+"""System checks of the configuration: each with an id and a fix. `bootstrap` stops on them.
+
+dashboard.E001 SECRET_KEY missing · E002 credential keys missing or malformed · E003 registry address · E004 slug ·
+E005 who people act with · E006 CA file · E007 storage root · E008 base URL · W001 no registry
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 (Django's name)
+
+from dashboard.models import Registry
+from dashboard.models.registry import SLUG_PATTERN
+
+MIN_SECRET_LENGTH = 32
+
+
+@register
+def secrets_are_set(**_: Any) -> list[CheckMessage]:
+    """SECRET_KEY and DASHBOARD_CREDENTIAL_KEYS."""
+    found: list[CheckMessage] = []
+    # An empty key makes Django itself raise on access, so the settings module is asked.
+    secret = getattr(settings._wrapped, "SECRET_KEY", "")
+    if len(secret) < MIN_SECRET_LENGTH:
+        found.append(
+            Error(
+                f"SECRET_KEY is missing or shorter than {MIN_SECRET_LENGTH} characters.",
+                hint="Set SECRET_KEY or SECRET_KEY_FILE, for example to the output of: openssl rand -base64 48",
+                id="dashboard.E001",
+            )
+        )
+    if not settings.CREDENTIAL_KEYS or not all(_is_fernet_key(key) for key in settings.CREDENTIAL_KEYS):
+        found.append(
+            Error(
+                "DASHBOARD_CREDENTIAL_KEYS is missing, or one of its keys is not 32 bytes in URL-safe base64.",
+                hint="Set it, for example to the output of: openssl rand -base64 32 | tr '+/' '-_'",
+                id="dashboard.E002",
+            )
+        )
+    return found
+
+
+@register
+def registry_is_well_described(**_: Any) -> list[CheckMessage]:
+    """The variables of the environment's registry."""
+    if not settings.REGISTRY_URL:
+        return [
+            Warning(
+                "No registry is configured.",
+                hint="Set DASHBOARD_REGISTRY_URL to the registry's address, for example https://registry.example.com",
+                id="dashboard.W001",
+            )
+        ]
+    found: list[CheckMessage] = []
+    parts = urlsplit(settings.REGISTRY_URL)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password or parts.query:
+        found.append(
+            Error(
+                "DASHBOARD_REGISTRY_URL is not a plain http or https address.",
+                hint="Give the address before /v2/, without user name and password; these go to DASHBOARD_REGISTRY_USERNAME and _PASSWORD.",
+                id="dashboard.E003",
+            )
+        )
+    if not re.fullmatch(SLUG_PATTERN, settings.REGISTRY_SLUG):
+        found.append(
+            Error(
+                "DASHBOARD_REGISTRY_SLUG is not a slug.",
+                hint="Lower-case letters and digits, parts joined by single hyphens.",
+                id="dashboard.E004",
+            )
+        )
+    if settings.REGISTRY_ACT_WITH not in Registry.ActWith.values:
+        found.append(Error("DASHBOARD_REGISTRY_ACT_WITH is neither own nor default.", hint="Set it to own or default.", id="dashboard.E005"))
+    found += _ca_file() + _storage_root()
+    return found
+
+
+@register
+def base_url_is_an_address(**_: Any) -> list[CheckMessage]:
+    """DASHBOARD_BASE_URL."""
+    parts = urlsplit(settings.BASE_URL)
+    if parts.scheme in {"http", "https"} and parts.hostname:
+        return []
+    return [
+        Error("DASHBOARD_BASE_URL is not an http or https address.", hint="For example https://strata.example.com", id="dashboard.E008")
+    ]
+
+
+def _ca_file() -> list[CheckMessage]:
+    if not settings.REGISTRY_CA_FILE:
+        return []
+    try:
+        ssl.create_default_context(cafile=settings.REGISTRY_CA_FILE)
+    except (OSError, ssl.SSLError):
+        return [
+            Error(
+                f"DASHBOARD_REGISTRY_CA_FILE names {settings.REGISTRY_CA_FILE}, which cannot be read as PEM certificates.",
+                hint="Name a readable file with the certificate of the authority that signed the registry's certificate.",
+                id="dashboard.E006",
+            )
+        ]
+    return []
+
+
+def _storage_root() -> list[CheckMessage]:
+    if not settings.STORAGE_ROOT or Path(settings.STORAGE_ROOT).is_dir():
+        return []
+    return [
+        Error(
+            f"DASHBOARD_STORAGE_ROOT names {settings.STORAGE_ROOT}, which is not a directory.",
+            hint="Mount the registry's storage there (read-only is enough), or leave the variable empty.",
+            id="dashboard.E007",
+        )
+    ]
+
+
+def _is_fernet_key(key: str) -> bool:
+    try:
+        Fernet(key.strip())
+    except ValueError:
+        return False
+    return True

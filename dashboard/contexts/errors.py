@@ -1,0 +1,194 @@
+"""Problems as sentences: what happened, to which registry, as which user, and what to change.
+
+Made here from the stable code and the parameters of an error, so that every sentence can be translated. What the
+registry itself said (code, message, detail) is untrusted and stands apart, as details.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from dashboard.registry.errors import Diagnostic, RegistryError, Unauthorized
+from dashboard.storage.errors import StorageError
+
+Sentence = tuple[object, object, object]
+
+_REGISTRY: dict[str, Sentence] = {
+    # code: (title, what happened, what to change)
+    "connection-failed": (
+        _("%(registry)s cannot be reached"),
+        _("No connection could be made (%(reason)s)."),
+        _("Check that the registry runs and that its address is right."),
+    ),
+    "tls-failed": (
+        _("%(registry)s could not be trusted"),
+        _("The TLS connection failed: %(reason)s. Nothing was sent, no password either."),
+        _("If a private authority signed the certificate, name its file in DASHBOARD_REGISTRY_CA_FILE; if the certificate is for another name, use that name."),
+    ),
+    "timed-out": (
+        _("%(registry)s did not answer in time"),
+        _("The request was given up (%(operation)s)."),
+        _("Try again; if it stays so, look at the registry's load and its storage."),
+    ),
+    "unauthorized": (
+        _("%(registry)s refused the credential"),
+        _("It answered 401 to %(operation)s as %(user)s: the name or password is wrong, or the right is missing."),
+        _("Check the credential and what it may do on the registry."),
+    ),
+    "forbidden": (
+        _("%(registry)s does not permit that"),
+        _("It answered 403 to %(operation)s as %(user)s."),
+        _("Ask who runs the registry for the right, or act as somebody who has it."),
+    ),
+    "not-found": (_("Not found on %(registry)s"), _("%(subject)s does not exist."), ""),
+    "repository-unknown": (_("No such repository on %(registry)s"), _("%(registry)s has no repository %(subject)s."), ""),
+    "manifest-unknown": (_("No such tag or image on %(registry)s"), _("%(subject)s does not exist, or no longer."), ""),
+    "blob-unknown": (_("No such blob on %(registry)s"), _("%(subject)s does not exist in this repository."), ""),
+    "unsupported": (_("%(registry)s does not do that"), _("It answered 405 to %(operation)s."), ""),
+    "deletion-disabled": (
+        _("Deletion is switched off on %(registry)s"),
+        _("It answered 405 UNSUPPORTED. Nothing was changed."),
+        _("Set REGISTRY_STORAGE_DELETE_ENABLED=true (storage.delete.enabled: true) on the registry and restart it."),
+    ),
+    "read-only": (
+        _("%(registry)s is in read-only mode"),
+        _("It answered 405 to %(operation)s. Nothing was changed."),
+        _("Switch storage.maintenance.readonly off on the registry and restart it."),
+    ),
+    "rejected": (_("%(registry)s rejected the request"), _("It answered 400 to %(operation)s."), ""),
+    "rate-limited": (
+        _("%(registry)s asks for fewer requests"),
+        _("It answered 429 to %(operation)s."),
+        _("Wait a little and try again."),
+    ),
+    "server-fault": (
+        _("%(registry)s has a fault"),
+        _("It answered %(status)s to %(operation)s."),
+        _("Try again; if it stays so, the registry's log says more."),
+    ),
+    "bad-answer": (_("%(registry)s gave an answer that makes no sense"), _("%(reason)s"), ""),
+    "not-a-registry": (
+        _("There is no registry at %(registry)s"),
+        _("The address answers, but not as a registry (%(reason)s)."),
+        _("Check the address: it is the one before /v2/."),
+    ),
+    "malformed": (
+        _("%(registry)s gave an answer that cannot be read"),
+        _("The answer to %(operation)s is not what a registry sends (%(reason)s)."),
+        _("Check whether a proxy or a login page stands in between."),
+    ),
+    "too-large": (
+        _("%(registry)s sent more than is allowed"),
+        _("The answer to %(operation)s was cut off at the bound."),
+        "",
+    ),
+    "digest-mismatch": (
+        _("%(registry)s sent content that is not what was asked for"),
+        _("The bytes of %(subject)s do not have that digest. They are not shown."),
+        _("The stored content may be damaged, or something in between changes it."),
+    ),
+    "registry-error": (_("%(registry)s could not be used"), _("%(operation)s failed."), ""),
+}
+
+_STORAGE: dict[str, Sentence] = {
+    "storage-root-missing": (
+        _("The storage directory is not there"),
+        _("%(path)s does not exist or cannot be entered."),
+        _("Mount the registry's storage there, read-only is enough, or change DASHBOARD_STORAGE_ROOT."),
+    ),
+    "storage-not-a-registry": (
+        _("That directory is not a registry's storage"),
+        _("%(path)s does not hold docker/registry/v2."),
+        _("Set DASHBOARD_STORAGE_ROOT to the directory that holds docker/registry/v2."),
+    ),
+    "storage-root-unreadable": (
+        _("The storage directory cannot be read"),
+        _("%(path)s: %(reason)s."),
+        _("Give the dashboard's user read access to it."),
+    ),
+}
+
+_STATUS = {
+    "repository-unknown": 404,
+    "manifest-unknown": 404,
+    "blob-unknown": 404,
+    "not-found": 404,
+    "forbidden": 403,
+    "unauthorized": 403,
+    "deletion-disabled": 409,
+    "read-only": 409,
+    "unsupported": 409,
+    "rejected": 409,
+    "timed-out": 504,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem as a page or a row shows it. `status` is the page's HTTP status; `details` are the registry's words."""
+
+    code: str
+    title: str
+    sentence: str
+    advice: str
+    status: int
+    user: str
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it only says that something is not there."""
+        return self.status == 404  # noqa: PLR2004
+
+
+def problem_of(error: RegistryError | StorageError) -> Problem:
+    """The sentence for a person."""
+    if isinstance(error, StorageError):
+        title, sentence, advice = _STORAGE.get(error.code, _STORAGE["storage-root-unreadable"])
+        parameters = dict(error.parameters)
+        return Problem(error.code, str(title) % parameters, str(sentence) % parameters, str(advice), 503, "")
+    title, sentence, advice = _REGISTRY.get(error.code, _REGISTRY["registry-error"])
+    parameters = error.parameters | {
+        "operation": operation_name(error.operation),
+        "user": error.user or pgettext_lazy("acting as", "nobody"),
+        "reason": error.reason or "—",
+        "subject": error.subject or "—",
+    }
+    if isinstance(error, Unauthorized) and not error.user:
+        sentence = _("It answered 401 to %(operation)s: it wants a name and password, and none was sent.")
+        advice = _("Set a credential for it.")
+    return Problem(
+        error.code,
+        str(title) % parameters,
+        str(sentence) % parameters,
+        str(advice),
+        _STATUS.get(error.code, 502),
+        error.user,
+        error.diagnostics,
+    )
+
+
+_OPERATIONS = {
+    "begin upload": _("beginning an upload"),
+    "catalog": _("the list of repositories"),
+    "delete manifest": _("deleting a manifest"),
+    "delete tag": _("deleting a tag"),
+    "get manifest": _("reading a manifest"),
+    "has blob": _("asking for a blob"),
+    "head manifest": _("asking for a manifest"),
+    "ping": _("the first greeting"),
+    "probe": _("asking what it can do"),
+    "put manifest": _("writing a manifest"),
+    "read blob": _("reading a blob"),
+    "tags": _("the list of tags"),
+    "token": _("asking for a token"),
+    "upload blob": _("uploading a blob"),
+}
+
+
+def operation_name(operation: str) -> str:
+    """The name of an operation of the client, for a person; the operation itself where there is none."""
+    return str(_OPERATIONS.get(operation, operation))

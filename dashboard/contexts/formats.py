@@ -1,0 +1,111 @@
+"""Figures and times as people read them. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext, ngettext
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+_NOT_A_DATE_BEFORE = 1990
+"""Reproducible builds say 1970 or 1980: no date at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A number of bytes, split so that decimals and units align; `exact` is for the tooltip."""
+
+    bytes: int
+    number: str
+    unit: str
+    exact: str
+
+    def __str__(self) -> str:
+        return f"{self.number}\N{NO-BREAK SPACE}{self.unit}"
+
+
+def size(count: int) -> Size:
+    """`count` bytes in B, KiB, MiB …: one decimal, none below 1 KiB."""
+    value, unit = float(count), 0
+    while value >= 1023.95 and unit < len(_UNITS) - 1:  # noqa: PLR2004 (1023.95 would round to 1024.0)
+        value, unit = value / 1024, unit + 1
+    number = number_format(count if unit == 0 else round(value, 1), decimal_pos=0 if unit == 0 else 1, force_grouping=True)
+    exact = ngettext("%(count)s byte", "%(count)s bytes", count) % {"count": number_format(count, force_grouping=True)}
+    return Size(count, number, _UNITS[unit], exact)
+
+
+def share(part: int, whole: int) -> str:
+    """`part` of `whole` in per cent: one decimal, "< 0.1 %" for what is there and small."""
+    if whole <= 0 or part <= 0:
+        return number_format(0, decimal_pos=1) + " %"
+    percent = 100 * part / whole
+    if percent < 0.1:  # noqa: PLR2004 (the smallest figure shown)
+        return "< " + number_format(0.1, decimal_pos=1) + " %"
+    return number_format(round(percent, 1), decimal_pos=1) + " %"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time: relative for reading, exact for the tooltip, ISO for machines."""
+
+    relative: str
+    exact: str
+    iso: str
+
+
+def moment(when: dt.datetime | None, now: dt.datetime | None = None) -> Moment | None:
+    """`when` (aware) as people read it."""
+    if when is None:
+        return None
+    local = timezone.localtime(when)
+    return Moment(relative(when, now), f"{date_format(local, 'j F Y, H:i:s')} {local:%Z}", local.isoformat())
+
+
+def relative(when: dt.datetime, now: dt.datetime | None = None) -> str:
+    """"3 hours ago", "in 5 minutes", "just now": one unit, rounded down."""
+    seconds = ((now or timezone.now()) - when).total_seconds()
+    past, amount = seconds >= 0, abs(int(seconds))
+    if amount < 10:  # noqa: PLR2004 (nobody counts these seconds)
+        return gettext("just now")
+    span = duration(amount)
+    return gettext("%(span)s ago") % {"span": span} if past else gettext("in %(span)s") % {"span": span}
+
+
+def duration(seconds: int) -> str:
+    """A span in its largest unit, rounded down."""
+    if seconds < 60:  # noqa: PLR2004
+        return ngettext("%(n)s second", "%(n)s seconds", seconds) % {"n": seconds}
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if hours < 1:
+        return ngettext("%(n)s minute", "%(n)s minutes", minutes) % {"n": minutes}
+    if days < 1:
+        return ngettext("%(n)s hour", "%(n)s hours", hours) % {"n": hours}
+    if days < 14:  # noqa: PLR2004 (two weeks)
+        return ngettext("%(n)s day", "%(n)s days", days) % {"n": days}
+    if days < 60:  # noqa: PLR2004
+        return ngettext("%(n)s week", "%(n)s weeks", days // 7) % {"n": days // 7}
+    if days < 730:  # noqa: PLR2004
+        return ngettext("%(n)s month", "%(n)s months", days // 30) % {"n": days // 30}
+    return ngettext("%(n)s year", "%(n)s years", days // 365) % {"n": days // 365}
+
+
+def parse_time(text: str) -> dt.datetime | None:
+    """An RFC 3339 time; None for anything else, and for the years that reproducible builds put in place of a date."""
+    match = _RFC3339.fullmatch(text.strip())
+    if not match:
+        return None
+    try:
+        when = dt.datetime.fromisoformat(match[1].upper().replace(" ", "T") + match[2].upper().replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return when if when.year >= _NOT_A_DATE_BEFORE else None
+
+
+def count(number: int) -> str:
+    """A whole number with grouping."""
+    return number_format(number, force_grouping=True)

@@ -1,0 +1,375 @@
+"""An image as its page shows it: tabs, summary, layers, configuration, documents."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.utils.translation import gettext, ngettext
+
+from dashboard.charts.bars import Segment, segments
+from dashboard.charts.scale import Tick, ticks
+from dashboard.registry.manifests import Descriptor, HistoryEntry, ImageConfig, Kind, Manifest
+from dashboard.registry.references import Digest
+from dashboard.services.access import Access
+from dashboard.services.images import Child, Image
+from dashboard.services.inspect import ATTESTATION, INDEX, Inspection
+
+from . import links
+from .errors import Problem, problem_of
+from .formats import parse_time, share
+from .kinds import document_label, kind_label
+from .pull import PullBox, pull_box
+
+_SECRET_NAME = re.compile(r"(pass(word|wd|phrase)?|secret|token|api_?key|private|credential|auth|dsn)", re.IGNORECASE)
+_SHELL = re.compile(r"^/bin/sh -c (?:#\(nop\)\s*)?")
+_BUILDKIT_COMMENT = re.compile(r"\s*# buildkit$")
+_OCI_PREFIX = "org.opencontainers.image."
+MAX_TEXT = 4000
+LABELLED_FROM = 0.06
+"""Layers of at least this share of the bar carry their number and size inside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A platform, an attestation, or the index itself."""
+
+    label: str
+    note: str
+    url: str
+    current: bool
+    missing: bool = False
+    attached: bool = False
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerLine:
+    """A layer, or a step that made none (`number` 0)."""
+
+    number: int
+    verb: str
+    instruction: str
+    digest: str
+    url: str
+    bytes: int
+    share: str
+    cumulative: int
+    below: str
+    width: str
+    foreign: bool
+    media_type: str
+
+    @property
+    def is_step(self) -> bool:
+        """Whether this step of the build made no layer."""
+        return self.number == 0
+
+
+@dataclass(frozen=True, slots=True)
+class BarPart:
+    """A layer in the strata bar; `labelled` if there is room for its number and size."""
+
+    segment: Segment
+    number: int
+    bytes: int
+    labelled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """An environment variable; one that looks like a secret is masked until asked for."""
+
+    name: str
+    value: str
+    secret: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of an index, in the list of what it holds."""
+
+    digest: str
+    url: str
+    platform: str
+    attestation: bool
+    media_type: str
+    bytes: int
+    missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePage:
+    """Everything that image.html shows."""
+
+    repository: str
+    namespace: str
+    namespace_url: str
+    short_name: str
+    repository_url: str
+    tag: str
+    reference: str
+    lede: str
+    aliases: Sequence[tuple[str, str]]
+    delete_url: str
+    tabs: Sequence[Tab]
+    pull: PullBox
+    total_bytes: int
+    root_digest: str
+    root_is_index: bool
+    child_missing: Tab | None
+    digest: str
+    kind: str
+    document: str
+    media_type: str
+    artifact_type: str
+    platform: str
+    system: str
+    shown_bytes: int
+    layer_count: int
+    config_bytes: int
+    config_url: str
+    created: dt.datetime | None
+    created_text: str
+    subject_digest: str
+    subject_url: str
+    entries: Sequence[Entry]
+    layers: Sequence[LayerLine]
+    steps: int
+    bar: Sequence[BarPart]
+    ticks: Sequence[Tick]
+    layers_bytes: int
+    config: ImageConfig | None
+    config_problem: Problem | None
+    environment: Sequence[Variable]
+    health_check: str
+    health_every: str
+    labels: Sequence[tuple[str, str]]
+    labels_abbreviated: bool
+    manifest_json: str
+    manifest_bytes: int
+    config_json: str
+
+
+def image_page(access: Access, repository: str, tag: str, found: Inspection) -> ImagePage:
+    """The view model of an image: of the tag's own manifest, or of the chosen entry of its index."""
+    registry = access.registry
+    root, shown = found.root, found.shown
+    path = links.tag(registry, repository, tag) if tag else links.manifest(registry, repository, root.manifest.digest)
+    tabs = _tabs(path, found) if root.manifest.kind is Kind.INDEX else []
+    namespace, _, name = repository.rpartition("/")
+    config = found.config
+    layers = _layers(access, repository, shown, config) if shown else []
+    real_layers = [line for line in layers if not line.is_step]
+    layers_bytes = sum(line.bytes for line in real_layers if not line.foreign)
+    labels = dict(shown.annotations) | dict(config.labels if config else {}) if shown else {}
+    short_labels = _labels(labels)
+    entries = [_entry(access, repository, child) for child in root.children] if shown is root.manifest else []
+    return ImagePage(
+        repository=repository,
+        namespace=namespace,
+        namespace_url=links.with_query(links.repositories(registry), name=f"{namespace}/") if namespace else "",
+        short_name=name,
+        repository_url=links.repository(registry, repository),
+        tag=tag,
+        reference=f"{registry.public_host}/{repository}" + (f":{tag}" if tag else f"@{root.manifest.digest}"),
+        lede=_lede(root),
+        aliases=[(other, links.tag(registry, repository, other)) for other in found.aliases or ()],
+        delete_url=links.delete(registry, repository, tag) if tag and access.may_delete else "",
+        tabs=tabs,
+        pull=pull_box(registry.public_host, repository, tag=tag, digest=(shown or root.manifest).digest),
+        total_bytes=root.compressed_bytes,
+        root_digest=root.manifest.digest,
+        root_is_index=root.manifest.kind is Kind.INDEX,
+        child_missing=next((tab for tab in tabs if tab.current and tab.missing), None) if shown is None else None,
+        digest=shown.digest if shown else (found.child.descriptor.digest if found.child else ""),
+        kind=kind_label(shown) if shown else "",
+        document=document_label(shown.media_type) if shown else "",
+        media_type=shown.media_type if shown else "",
+        artifact_type=shown.artifact_type if shown else "",
+        platform=str(found.child.descriptor.platform or "") if found.child else (str(config.platform) if config else ""),
+        system=config.platform.os_version if config else "",
+        shown_bytes=root.compressed_bytes if shown is root.manifest else (shown.content_bytes if shown else 0),
+        layer_count=len(real_layers),
+        config_bytes=shown.config.size if shown and shown.config else 0,
+        config_url=links.blob(registry, repository, shown.config.digest) if shown and shown.config else "",
+        created=parse_time(config.created) if config else parse_time(labels.get(f"{_OCI_PREFIX}created", "")),
+        created_text=config.created if config else "",
+        subject_digest=shown.subject.digest if shown and shown.subject else "",
+        subject_url=links.manifest(registry, repository, shown.subject.digest) if shown and shown.subject else "",
+        entries=entries,
+        layers=layers,
+        steps=len(layers) - len(real_layers),
+        bar=_bar(real_layers, layers_bytes),
+        ticks=ticks(layers_bytes) if layers_bytes else (),
+        layers_bytes=layers_bytes,
+        config=config,
+        config_problem=problem_of(found.config_error) if found.config_error else None,
+        environment=[_variable(text) for text in config.environment] if config else [],
+        health_check=" ".join(config.health_check[1:]) if config and config.health_check else "",
+        health_every=f"{config.health_interval_ns / 1e9:g} s" if config and config.health_interval_ns else "",
+        labels=[(key, value[:MAX_TEXT]) for key, value in short_labels],
+        labels_abbreviated=any(key.startswith(_OCI_PREFIX) for key in labels),
+        manifest_json=pretty_json(found.raw_manifest),
+        manifest_bytes=len(found.raw_manifest),
+        config_json=pretty_json(found.raw_config),
+    )
+
+
+def pretty_json(raw: bytes) -> str:
+    """A JSON document indented; as it is where it is not JSON; "" for none."""
+    if not raw:
+        return ""
+    try:
+        return json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return raw.decode("utf-8", "replace")
+
+
+def _tabs(path: str, found: Inspection) -> list[Tab]:
+    chosen = found.child.descriptor.digest if found.child else None
+    attestations = {c.descriptor.attests: c for c in found.root.children if c.descriptor.is_attestation}
+    tabs: list[Tab] = []
+    for child in found.root.platforms:
+        label = str(child.descriptor.platform or kind_label(child.manifest) if child.manifest else child.descriptor.platform or "?")
+        url = links.with_query(path, platform=label)
+        current = child.descriptor.digest == chosen
+        missing = child.manifest is None
+        note = "" if not missing else (gettext("not in the registry") if child.is_missing else gettext("could not be read"))
+        tabs.append(Tab(label, note, url, current, missing, bytes=child.manifest.content_bytes if child.manifest else None))
+        if (attestation := attestations.get(child.descriptor.digest)) is not None:
+            tabs.append(
+                Tab(
+                    gettext("attestation"),
+                    _predicate(attestation),
+                    links.with_query(path, platform=label, show=ATTESTATION),
+                    attestation.descriptor.digest == chosen,
+                    missing=attestation.manifest is None,
+                    attached=True,
+                )
+            )
+    note = ngettext("lists %(n)s entry", "lists all %(n)s", len(found.root.children)) % {"n": len(found.root.children)}
+    tabs.append(Tab(gettext("index"), note, links.with_query(path, show=INDEX), found.child is None))
+    return tabs
+
+
+def _predicate(child: Child) -> str:
+    types = [d.annotations.get("in-toto.io/predicate-type", "") for d in child.manifest.layers] if child.manifest else []
+    names = []
+    if any("slsa.dev/provenance" in t for t in types):
+        names.append(gettext("provenance"))
+    if any("spdx" in t or "cyclonedx" in t for t in types):
+        names.append(gettext("SBOM"))
+    if names:
+        return ", ".join(names)
+    return gettext("not in the registry") if child.is_missing else gettext("statements")
+
+
+def _lede(root: Image) -> str:
+    if root.manifest.kind is not Kind.INDEX:
+        return kind_label(root.manifest) or gettext("Image for one platform")
+    images = len(root.platforms)
+    attestations = len(root.children) - images
+    text = ngettext("Index of %(n)s image", "Index of %(n)s images", images) % {"n": images}
+    if attestations:
+        text = ngettext("%(index)s and %(n)s attestation", "%(index)s and %(n)s attestations", attestations) % {
+            "index": text,
+            "n": attestations,
+        }
+    return text
+
+
+def _entry(access: Access, repository: str, child: Child) -> Entry:
+    d = child.descriptor
+    return Entry(
+        digest=d.digest,
+        url=links.manifest(access.registry, repository, d.digest) if child.manifest else "",
+        platform=str(d.platform or ""),
+        attestation=d.is_attestation,
+        media_type=d.media_type,
+        bytes=child.manifest.content_bytes if child.manifest else 0,
+        missing=child.manifest is None,
+    )
+
+
+def _layers(access: Access, repository: str, manifest: Manifest, config: ImageConfig | None) -> list[LayerLine]:
+    """Layers from the base on, each beside the history step that made it, and the steps that made none between."""
+    total = sum(d.size for d in manifest.layers if not d.is_foreign)
+    history = list(config.history) if config else []
+    makers = [entry for entry in history if not entry.empty_layer]
+    matched = len(makers) == len(manifest.layers)
+    steps: list[tuple[HistoryEntry | None, Descriptor | None]] = []
+    if matched:
+        remaining = iter(manifest.layers)
+        steps = [(entry, None if entry.empty_layer else next(remaining)) for entry in history]
+    else:
+        steps = [(None, layer) for layer in manifest.layers]
+    lines: list[LayerLine] = []
+    number, below = 0, 0
+    for entry, layer in steps:
+        verb, instruction = _instruction(entry.created_by if entry else "")
+        if layer is None:
+            lines.append(LayerLine(0, verb, instruction, "", "", 0, "", 0, "", "", foreign=False, media_type=""))
+            continue
+        number += 1
+        here = 0 if layer.is_foreign else layer.size
+        if not entry:
+            instruction = layer.annotations.get("org.opencontainers.image.title", "") or layer.media_type
+        lines.append(
+            LayerLine(
+                number,
+                verb,
+                instruction,
+                layer.digest,
+                "" if layer.is_foreign else links.blob(access.registry, repository, layer.digest),
+                layer.size,
+                share(here, total),
+                below + here,
+                _percent(below, total),
+                _percent(here, total),
+                layer.is_foreign,
+                layer.media_type,
+            )
+        )
+        below += here
+    return lines
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.3f}%" if whole else "0%"
+
+
+def _bar(layers: Sequence[LayerLine], total: int) -> list[BarPart]:
+    here = [line for line in layers if line.bytes and not line.foreign]
+    drawn = segments([(Digest(f"{line.number}"), line.bytes) for line in here], total=total)
+    by_key = {segment.key: segment for segment in drawn}
+    return [
+        BarPart(by_key[key], line.number, line.bytes, labelled=line.bytes / total >= LABELLED_FROM)
+        for line in here
+        if (key := f"{line.number}") in by_key
+    ]
+
+
+def _instruction(created_by: str) -> tuple[str, str]:
+    """A history line as verb and rest: `RUN`, `apt-get install …`."""
+    text = _BUILDKIT_COMMENT.sub("", created_by.strip())[:MAX_TEXT]
+    stripped = _SHELL.sub("", text)
+    if stripped != text and not re.match(r"[A-Z]+ ", stripped):
+        return "RUN", stripped
+    verb, _, rest = stripped.partition(" ")
+    if verb.isupper() and verb.isalpha():
+        return verb, _SHELL.sub("", rest.strip())
+    return "", stripped
+
+
+def _variable(text: str) -> Variable:
+    name, _, value = text.partition("=")
+    return Variable(name, value[:MAX_TEXT], secret=bool(value and _SECRET_NAME.search(name)))
+
+
+def _labels(labels: Mapping[str, str]) -> list[tuple[str, str]]:
+    return sorted((key.removeprefix(_OCI_PREFIX), value) for key, value in labels.items())
+

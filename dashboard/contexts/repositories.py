@@ -1,0 +1,113 @@
+"""The list of repositories as its page shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from dashboard.registry.references import namespace_of
+from dashboard.services.access import Access
+from dashboard.services.browse import ListQuery, RepositoryList, RepositoryRow
+
+from . import links
+from .errors import Problem, problem_of
+from .lists import Pagination, SortLink, name_sort, pagination
+
+TAGS_NAMED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class TagLink:
+    """A tag named in a row."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryLine:
+    """A row: the repository's name below its namespace, its tags, or why they could not be read."""
+
+    name: str
+    short_name: str
+    url: str
+    supported: bool
+    tags: int | None
+    named: Sequence[TagLink]
+    more: int
+    problem: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows of one namespace; "" for repositories without one."""
+
+    namespace: str
+    lines: Sequence[RepositoryLine]
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoriesPage:
+    """Everything that repositories.html shows."""
+
+    groups: Sequence[Group]
+    by_namespace: bool
+    contains: str
+    shown: int
+    total: int
+    listed: int
+    complete: bool
+    tags_on_page: int
+    pagination: Pagination
+    sort: SortLink
+    tree_url: str
+    flat_url: str
+    clear_url: str
+    host: str
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the registry lists nothing at all."""
+        return self.listed == 0
+
+
+def repositories_page(access: Access, query: ListQuery, found: RepositoryList) -> RepositoriesPage:
+    """The view model of the list."""
+    path = links.repositories(access.registry)
+    by_namespace = query.extra.get("view") != "flat"
+    lines = [_line(access, row, by_namespace) for row in found.page.rows]
+    if by_namespace:
+        groups = [Group(ns, list(rows)) for ns, rows in groupby(lines, key=lambda line: namespace_of(line.name))]
+    else:
+        groups = [Group("", lines)]
+    return RepositoriesPage(
+        groups=groups,
+        by_namespace=by_namespace,
+        contains=query.contains,
+        shown=len(lines),
+        total=found.page.total,
+        listed=found.listed,
+        complete=found.complete,
+        tags_on_page=sum(line.tags or 0 for line in lines),
+        pagination=pagination(path, query, found.page),
+        sort=name_sort(path, query),
+        tree_url=links.with_query(path, name=query.contains, sort=query.extra.get("sort")),
+        flat_url=links.with_query(path, name=query.contains, sort=query.extra.get("sort"), view="flat"),
+        clear_url=links.with_query(path, view=query.extra.get("view")),
+        host=access.registry.public_host,
+    )
+
+
+def _line(access: Access, row: RepositoryRow, by_namespace: bool) -> RepositoryLine:
+    named = row.tags[:TAGS_NAMED] if row.tags else ()
+    return RepositoryLine(
+        name=row.name,
+        short_name=row.name.rpartition("/")[2] if by_namespace else row.name,
+        url=links.repository(access.registry, row.name) if row.supported else "",
+        supported=row.supported,
+        tags=len(row.tags) if row.tags is not None else None,
+        named=[TagLink(tag, links.tag(access.registry, row.name, tag)) for tag in named],
+        more=len(row.tags or ()) - len(named),
+        problem=problem_of(row.error) if row.error else None,
+    )

@@ -1,0 +1,170 @@
+"""The status of a registry as its page shows it: lines, green, amber or red, each with the fix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from django.utils.translation import gettext as _
+
+from dashboard.models import Registry
+from dashboard.registry.auth import AuthScheme
+from dashboard.registry.client import Capabilities, Deletion, Family, Ping
+from dashboard.registry.errors import RegistryError
+from dashboard.registry.results import DELETES_TAGS_ALTHOUGH_DISABLED
+from dashboard.services.access import Access
+from dashboard.services.connections import ActingWith
+from dashboard.services.status import Status
+from dashboard.storage.errors import StorageError
+
+from .errors import problem_of
+
+_OK = 200
+
+
+class Level(StrEnum):
+    """How it stands."""
+
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the page: what, how it stands, what was found, and how to change it."""
+
+    name: str
+    level: Level
+    verdict: str
+    found: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPage:
+    """Everything that status.html shows."""
+
+    host: str
+    url: str
+    from_environment: bool
+    lines: Sequence[Line]
+    worst: Level
+
+
+def status_page(access: Access, status: Status) -> StatusPage:
+    """The view model of the status page."""
+    registry = access.registry
+    lines = [_registry(status), _authentication(access, status), _deletion(status), _mount(registry, status.storage)]
+    if isinstance(status.capabilities, Capabilities) and DELETES_TAGS_ALTHOUGH_DISABLED in status.capabilities.faults:
+        lines.append(
+            Line(
+                _("Faults"),
+                Level.BAD,
+                _("Deletes tags although deletion is off"),
+                _("This version removes a tag when asked to, even with deletion disabled (CVE-2026-41888)."),
+                _("Update the registry to 3.1.1 or later."),
+            )
+        )
+    levels = {line.level for line in lines}
+    worst = Level.BAD if Level.BAD in levels else Level.WARNING if Level.WARNING in levels else Level.GOOD
+    return StatusPage(registry.public_host, registry.url, registry.from_environment, lines, worst)
+
+
+def family_name(family: Family) -> str:
+    """The registry's family, as probed."""
+    names = {
+        Family.DISTRIBUTION_2: "CNCF Distribution 2.x",
+        Family.DISTRIBUTION_3: "CNCF Distribution 3.x",
+        Family.ZOT: "zot",
+    }
+    return names.get(family, _("another registry"))
+
+
+def _registry(status: Status) -> Line:
+    if isinstance(status.ping, RegistryError):
+        problem = problem_of(status.ping)
+        return Line(_("Registry"), Level.BAD, problem.title, problem.sentence, problem.advice)
+    capabilities = status.capabilities
+    family = capabilities.family if isinstance(capabilities, Capabilities) else status.ping.family
+    milliseconds = max(1, round(status.ping.seconds * 1000))
+    found = _("Answers in %(ms)s ms. No header tells the exact version.") % {"ms": milliseconds}
+    return Line(_("Registry"), Level.GOOD, family_name(family), found)
+
+
+def _authentication(access: Access, status: Status) -> Line:
+    if isinstance(status.ping, RegistryError):
+        return Line(_("Authentication"), Level.WARNING, _("Not known"), _("The registry did not answer."))
+    schemes = {
+        AuthScheme.NONE: _("Asks nobody for a password"),
+        AuthScheme.BASIC: _("Name and password (htpasswd)"),
+        AuthScheme.BEARER: _("Tokens from a token server"),
+        AuthScheme.OTHER: _("A scheme that is not spoken here"),
+    }
+    verdict = schemes[status.ping.scheme]
+    who = {
+        ActingWith.OWN: _("You act as %(name)s, your own credential."),
+        ActingWith.DEFAULT: _("Everybody here acts as %(name)s, the default credential."),
+        ActingWith.NOBODY: _("You act without a credential."),
+    }[access.acting.acting_with] % {"name": access.acting.name}
+    if status.ping.status == _OK:
+        if status.ping.scheme is AuthScheme.NONE:
+            return Line(
+                _("Authentication"),
+                Level.WARNING,
+                verdict,
+                who + " " + _("Whoever reaches the registry's address may push and delete."),
+                _("Switch on htpasswd or a token server on the registry if it can be reached from outside."),
+            )
+        return Line(_("Authentication"), Level.GOOD, verdict, who)
+    fix = (
+        _("Set your credential on the account page.")
+        if access.registry.act_with == Registry.ActWith.OWN
+        else _("Set DASHBOARD_REGISTRY_USERNAME and DASHBOARD_REGISTRY_PASSWORD.")
+    )
+    return Line(_("Authentication"), Level.BAD, _("Refused"), f"{verdict}. {who} " + _("It answered 401."), fix)
+
+
+def _deletion(status: Status) -> Line:
+    name = _("Deletion")
+    if not isinstance(status.capabilities, Capabilities):
+        return Line(name, Level.WARNING, _("Not known"), _("The registry did not say whether it deletes."))
+    deletion = status.capabilities.deletion
+    if deletion is Deletion.BY_TAG:
+        return Line(name, Level.GOOD, _("On, by tag and by digest"), _("A single tag can be removed without touching its siblings."))
+    if deletion is Deletion.BY_DIGEST:
+        found = _("A tag that shares its digest is untagged by a throw-away manifest, so that its siblings stay.")
+        return Line(name, Level.GOOD, _("On, by digest only"), found)
+    if deletion is Deletion.DISABLED:
+        fix = _("Set REGISTRY_STORAGE_DELETE_ENABLED=true (storage.delete.enabled: true) and restart the registry.")
+        return Line(name, Level.WARNING, _("Off"), _("The registry answers 405 to every deletion."), fix)
+    if deletion is Deletion.READ_ONLY:
+        return Line(
+            name,
+            Level.WARNING,
+            _("Read-only mode"),
+            _("The registry takes neither pushes nor deletions."),
+            _("Switch storage.maintenance.readonly off and restart the registry."),
+        )
+    if deletion is Deletion.REFUSED:
+        return Line(name, Level.WARNING, _("Not permitted to this credential"), _("The registry refused the question itself."))
+    return Line(name, Level.WARNING, _("Not known"), _("The registry's answer does not tell whether it deletes."))
+
+
+def _mount(registry: Registry, storage: Path | StorageError | None) -> Line:
+    name = _("Storage")
+    if storage is None:
+        return Line(
+            name,
+            Level.WARNING,
+            _("Not mounted here"),
+            _("The storage page has nothing to read."),
+            _("Mount the registry's storage, read-only is enough, and set DASHBOARD_STORAGE_ROOT."),
+        )
+    if isinstance(storage, StorageError):
+        problem = problem_of(storage)
+        return Line(name, Level.BAD, problem.title, problem.sentence, problem.advice)
+    found = _("%(root)s holds a registry's layout and can be read.") % {"root": registry.storage_root}
+    return Line(name, Level.GOOD, _("Mounted"), found)

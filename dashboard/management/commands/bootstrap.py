@@ -1,0 +1,67 @@
+"""`manage.py bootstrap`: everything that must be true before the servers start, in one process."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import ERROR, run_checks
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from dashboard.services import people, registries
+
+
+class Command(BaseCommand):
+    """Checks, migrations, static files, the environment's registry, the administrator."""
+
+    help = "Checks the configuration, then brings database, static files, registry and administrator up to date."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        """Does it all; what is up to date already costs next to nothing."""
+        self._check()
+        settings.STATE_DIR.mkdir(parents=True, exist_ok=True)
+        self._migrate()
+        self._collect_static()
+        registry = registries.follow_environment()
+        made = people.ensure_administrator()
+        self.stdout.write(f"registry: {registry.url if registry else 'none configured'}")
+        if made:
+            self.stdout.write(f"administrator {made} created")
+
+    def _check(self) -> None:
+        problems = [message for message in run_checks() if message.level >= ERROR]
+        if problems:
+            lines = [f"{p.id}: {p.msg}\n    {p.hint or ''}".rstrip() for p in problems]
+            raise CommandError("The configuration does not hold:\n" + "\n".join(lines))
+
+    def _migrate(self) -> None:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            call_command("migrate", interactive=False, verbosity=0)
+            self.stdout.write("database migrated")
+
+    def _collect_static(self) -> None:
+        """Collects static files unless their sources are those of last time."""
+        stamp = settings.STATIC_ROOT / ".stamp"
+        state = _static_state()
+        if stamp.exists() and stamp.read_text(encoding="ascii") == state:
+            return
+        call_command("collectstatic", interactive=False, verbosity=0, clear=settings.STATIC_ROOT.exists())
+        stamp.write_text(state, encoding="ascii")
+        self.stdout.write("static files collected")
+
+
+def _static_state() -> str:
+    """A hash over what the static files are made of: our sources, the code that joins them, the locked packages."""
+    base = settings.BASE_DIR
+    files = sorted((base / "static").rglob("*")) + [base / "registryui" / "assets.py", base / "requirements.txt"]
+    state = hashlib.sha256()
+    for file in files:
+        if file.is_file():
+            state.update(f"{file.relative_to(base)} {file.stat().st_mtime_ns} {file.stat().st_size}\n".encode())
+    return state.hexdigest()

@@ -1,0 +1,49 @@
+"""Credentials: a person's own name and password on a registry."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from . import encryption
+from .registry import Registry
+
+
+class Credential(models.Model):
+    """A person's own credential on a registry; the secret encrypted, bound to the registry's origin, never shown again."""
+
+    class State(models.TextChoices):
+        """What the registry said of it when it was last asked."""
+
+        ACCEPTED = "accepted", _("accepted")
+        REFUSED = "refused", _("refused")
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="credentials")
+    registry = models.ForeignKey(Registry, on_delete=models.CASCADE, related_name="credentials")
+    origin = models.CharField(max_length=500)
+    username = models.CharField(max_length=255)
+    encrypted_secret = models.TextField()
+    state = models.CharField(max_length=10, choices=State)
+    checked_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("credential")
+        verbose_name_plural = _("credentials")
+        constraints = [models.UniqueConstraint(fields=["user", "registry"], name="one_credential_per_person_and_registry")]
+
+    def __str__(self) -> str:
+        return f"{self.username} @ {self.origin}"
+
+    @property
+    def is_usable(self) -> bool:
+        """Accepted when last asked, and the registry is still where it was."""
+        return self.state == self.State.ACCEPTED and self.origin == self.registry.origin
+
+    def set_secret(self, secret: str) -> None:
+        """Encrypts and keeps `secret`; does not save."""
+        self.encrypted_secret = encryption.encrypt(secret)
+
+    def secret(self) -> str:
+        """The secret. Raises encryption.SecretUnreadable if its key is gone."""
+        return encryption.decrypt(self.encrypted_secret)

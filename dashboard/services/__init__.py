@@ -1,0 +1,1 @@
+"""Use cases: what the dashboard does, as functions with keyword-only arguments over models, client and disk."""

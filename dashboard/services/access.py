@@ -1,0 +1,126 @@
+"""The one gate: what a person may see and do on a registry. Every page, list, sum and fragment passes it.
+
+Two kinds of registries are known here. Without rights per repository (no authentication, htpasswd) everything may be
+read that the acting credential may read. With token authentication a repository is readable only if the acting
+credential was seen to read it: asked of the registry, and remembered for a few minutes in this process.
+Content by digest is reached through a repository alone: the repository is asked whether it holds the digest.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from dashboard.models import Registry, User
+from dashboard.registry.client import AuthScheme, RegistrySession
+from dashboard.registry.errors import Forbidden, NotFound, RegistryError, Unauthorized
+from dashboard.registry.references import RepositoryName, is_repository
+
+from . import connections, parallel
+from .connections import PAGE_BUDGET, Acting
+
+SCHEME_SECONDS = 60.0
+READABLE_SECONDS = 300.0
+MAX_REMEMBERED = 50_000
+DELETE_PERMISSION = "dashboard.delete_image"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What `user` may see and do on `registry`, acting as `acting`."""
+
+    user: User
+    registry: Registry
+    acting: Acting
+    may_delete: bool
+
+    @property
+    def session(self) -> RegistrySession:
+        """The session that everything this person sees is read with."""
+        return self.acting.session
+
+
+class _Remembered:
+    """Answers with an age, safe across threads, bounded in number."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._answers: dict[tuple[object, ...], tuple[float, object]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[object, ...]) -> object | None:
+        with self._lock:
+            answer = self._answers.get(key)
+        if answer is None or time.monotonic() - answer[0] > self._seconds:
+            return None
+        return answer[1]
+
+    def put(self, key: tuple[object, ...], value: object) -> None:
+        with self._lock:
+            if len(self._answers) >= MAX_REMEMBERED:
+                self._answers.clear()
+            self._answers[key] = (time.monotonic(), value)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._answers.clear()
+
+
+_schemes = _Remembered(SCHEME_SECONDS)
+_readable = _Remembered(READABLE_SECONDS)
+
+
+def forget() -> None:
+    """Forgets every remembered answer of this process."""
+    _schemes.clear()
+    _readable.clear()
+
+
+def access_to(*, user: User, registry: Registry, budget: float | None = PAGE_BUDGET) -> Access:
+    """The access of `user` to `registry`. Asks the registry nothing; `budget` in seconds for all that is asked later."""
+    acting = connections.acting(user=user, registry=registry, budget=budget)
+    return Access(user, registry, acting, may_delete=user.has_perm(DELETE_PERMISSION))
+
+
+def has_rights_per_repository(access: Access) -> bool:
+    """Whether this registry decides repository by repository (token authentication). Raises RegistryError."""
+    key = (access.registry.pk, access.registry.url)
+    scheme = _schemes.get(key)
+    if scheme is None:
+        scheme = access.session.ping().scheme
+        _schemes.put(key, scheme)
+    return scheme == AuthScheme.BEARER
+
+
+def readable(access: Access, names: list[str]) -> dict[str, bool | RegistryError]:
+    """Which of `names` this person may know of. Raises RegistryError if the registry does not answer at all.
+
+    Under token authentication each is asked of the registry, at most once in a few minutes; a name that could not be
+    asked comes with its error and must not be shown.
+    """
+    if not has_rights_per_repository(access):
+        return dict.fromkeys(names, True)
+    known = {name: _readable.get(_key(access, name)) for name in names}
+    unknown = [name for name, answer in known.items() if answer is None]
+    asked = parallel.each(unknown, lambda name: _may_read(access.session, name))
+    for name, answer in asked.items():
+        if isinstance(answer, bool):
+            _readable.put(_key(access, name), answer)
+    return {name: asked[name] if answer is None else bool(answer) for name, answer in known.items()}
+
+
+def _key(access: Access, name: str) -> tuple[object, ...]:
+    return access.registry.pk, access.registry.url, access.acting.acting_with, access.acting.name, name
+
+
+def _may_read(session: RegistrySession, name: str) -> bool:
+    if not is_repository(name):
+        return False
+    try:
+        session.tags(RepositoryName(name))
+    except (Unauthorized, Forbidden):
+        return False
+    except NotFound:
+        return True
+    return True

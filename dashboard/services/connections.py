@@ -1,0 +1,131 @@
+"""Connections: the one client of each registry in this process, and as whom a person acts on it.
+
+People act with their own credential or with the registry's default one, as the registry says; never with one in place
+of the other. Background work always uses the default credential.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.conf import settings
+
+from dashboard.models import Credential, Registry, User
+from dashboard.models.encryption import SecretUnreadable
+from dashboard.registry.auth import Credential as ClientCredential
+from dashboard.registry.client import RegistryClient, RegistrySession
+
+PAGE_BUDGET = 5.0
+"""Seconds that one page may spend on the registry in all."""
+
+
+class ActingWith(StrEnum):
+    """Whose credential a session uses."""
+
+    OWN = "own"
+    DEFAULT = "default"
+    NOBODY = "nobody"
+
+
+class OwnCredential(StrEnum):
+    """Why somebody acts as nobody where people act with their own credential."""
+
+    USABLE = "usable"
+    MISSING = "missing"
+    REFUSED = "refused"
+    MOVED = "moved"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """As whom somebody acts on a registry: the session, whose credential it uses, and its name there ("" = nobody)."""
+
+    registry: Registry
+    session: RegistrySession
+    acting_with: ActingWith
+    name: str
+    own: OwnCredential | None = None
+
+
+_clients: dict[tuple[int, str, str], RegistryClient] = {}
+_lock = threading.Lock()
+
+
+def _make_client(registry: Registry) -> RegistryClient:
+    return RegistryClient(registry.url, name=registry.public_host, ca_file=registry.ca_file or None)
+
+
+_factory: Callable[[Registry], RegistryClient] = _make_client
+
+
+def client_for(registry: Registry) -> RegistryClient:
+    """This process's client of `registry`; a new one when its address or certificate authority changed."""
+    key = (registry.pk, registry.url, registry.ca_file)
+    with _lock:
+        client = _clients.get(key)
+        if client is None:
+            client = _clients[key] = _factory(registry)
+        return client
+
+
+@contextmanager
+def clients_made_by(factory: Callable[[Registry], RegistryClient]) -> Iterator[None]:
+    """Within it, clients come from `factory` (tests plug the fake registry in here)."""
+    global _factory  # noqa: PLW0603 (the one seam for another transport)
+    with _lock:
+        kept, _factory = (_factory, dict(_clients)), factory
+        _clients.clear()
+    try:
+        yield
+    finally:
+        with _lock:
+            _factory = kept[0]
+            _clients.clear()
+            _clients.update(kept[1])
+
+
+def default_credential(registry: Registry) -> ClientCredential | None:
+    """The credential that background work, and people where the registry says so, act with; None for none."""
+    if registry.from_environment and settings.REGISTRY_USERNAME:
+        return ClientCredential(settings.REGISTRY_USERNAME, settings.REGISTRY_PASSWORD)
+    return None
+
+
+def own_credential(user: User, registry: Registry) -> tuple[ClientCredential | None, OwnCredential]:
+    """A person's own credential if it can be used now, and if not, why."""
+    stored = Credential.objects.filter(user=user, registry=registry).select_related("registry").first()
+    if stored is None:
+        return None, OwnCredential.MISSING
+    if stored.origin != registry.origin:
+        return None, OwnCredential.MOVED
+    if stored.state != Credential.State.ACCEPTED:
+        return None, OwnCredential.REFUSED
+    try:
+        return ClientCredential(stored.username, stored.secret()), OwnCredential.USABLE
+    except SecretUnreadable:
+        return None, OwnCredential.UNREADABLE
+
+
+def acting(*, user: User, registry: Registry, budget: float | None = PAGE_BUDGET) -> Acting:
+    """As whom `user` acts on `registry`; `budget` in seconds for everything the session asks."""
+    if registry.act_with == Registry.ActWith.DEFAULT:
+        return background(registry=registry, budget=budget)
+    credential, own = own_credential(user, registry)
+    session = client_for(registry).session(credential, budget=budget)
+    if credential is None:
+        return Acting(registry, session, ActingWith.NOBODY, "", own)
+    return Acting(registry, session, ActingWith.OWN, credential.username, own)
+
+
+def background(*, registry: Registry, budget: float | None = None) -> Acting:
+    """Acting with the default credential, as background work does."""
+    credential = default_credential(registry)
+    session = client_for(registry).session(credential, budget=budget)
+    if credential is None:
+        return Acting(registry, session, ActingWith.NOBODY, "")
+    return Acting(registry, session, ActingWith.DEFAULT, credential.username)

@@ -1,0 +1,76 @@
+"""Manifests and configs by digest: from our table of bytes, else from the registry, and then kept.
+
+What the table holds says nothing about who may see it: callers show content only for a repository that has just proved
+to hold it. Registry requests run side by side; the database is used from the calling thread alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dashboard.models import Content
+from dashboard.registry.client import RawManifest, RegistrySession
+from dashboard.registry.errors import ManifestUnknown, RegistryError
+from dashboard.registry.manifests import MAX_CONFIG_BYTES, Descriptor
+from dashboard.registry.references import Digest, RepositoryName
+
+from . import parallel
+from .quick_writes import write_within
+
+LOCK_WAIT_MS = 200
+
+
+def manifests(
+    session: RegistrySession, repository: RepositoryName, digests: Iterable[Digest], *, proven: frozenset[Digest] = frozenset()
+) -> dict[Digest, RawManifest | RegistryError]:
+    """The manifests that `repository` holds, by digest; ManifestUnknown for one that it does not.
+
+    Each is asked of the registry: by HEAD where the bytes are known, else by GET. `proven` are digests that the
+    repository has proved to hold in this same page (a tag points at them).
+    """
+    wanted = list(dict.fromkeys(digests))
+    known = _known(wanted)
+
+    def ask(digest: Digest) -> RawManifest | bool:
+        if digest not in known:
+            return session.get_manifest(repository, digest)
+        return digest in proven or session.has_manifest(repository, digest)
+
+    answers = parallel.each(wanted, ask)
+    found: dict[Digest, RawManifest | RegistryError] = {}
+    fetched: list[Content] = []
+    for digest, answer in answers.items():
+        if isinstance(answer, RawManifest):
+            fetched.append(Content(digest=digest, media_type=answer.media_type, raw=answer.raw))
+            found[digest] = answer
+        elif isinstance(answer, RegistryError):
+            found[digest] = answer
+        elif answer:
+            row = known[digest]
+            found[digest] = RawManifest(digest=digest, media_type=row.media_type, raw=bytes(row.raw))
+        else:
+            found[digest] = ManifestUnknown("get manifest", session.registry, user=session.user, status=404, subject=digest)
+    _keep(fetched)
+    return found
+
+
+def configs(
+    session: RegistrySession, repository: RepositoryName, descriptors: Iterable[Descriptor]
+) -> Mapping[Digest, bytes | RegistryError]:
+    """The config blobs of manifests that `repository` holds, by digest. Each at most MAX_CONFIG_BYTES."""
+    wanted = list(dict.fromkeys(d.digest for d in descriptors))
+    known = _known(wanted)
+    missing = [digest for digest in wanted if digest not in known]
+    answers = parallel.each(missing, lambda digest: session.read_blob(repository, digest, limit=MAX_CONFIG_BYTES))
+    _keep([Content(digest=digest, raw=raw) for digest, raw in answers.items() if isinstance(raw, bytes)])
+    return {digest: bytes(row.raw) for digest, row in known.items()} | answers
+
+
+def _known(digests: list[Digest]) -> dict[Digest, Content]:
+    rows = Content.objects.filter(digest__in=digests)
+    return {Digest(row.digest): row for row in rows}
+
+
+def _keep(rows: list[Content]) -> None:
+    if rows:
+        write_within(LOCK_WAIT_MS, lambda: Content.objects.bulk_create(rows, ignore_conflicts=True, batch_size=200))

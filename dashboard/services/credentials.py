@@ -1,0 +1,75 @@
+"""A person's own credential on a registry: verified before it is kept, encrypted, removed on wish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from dashboard.models import Credential, Registry, User
+from dashboard.registry.auth import AuthScheme
+from dashboard.registry.auth import Credential as ClientCredential
+from dashboard.registry.errors import RegistryError
+
+from . import access, connections
+
+BUDGET = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the registry said of a credential. `needless`: it lets everybody in, so nothing was proved."""
+
+    accepted: bool
+    needless: bool = False
+    error: RegistryError | None = None
+
+
+def verify(*, registry: Registry, username: str, password: str) -> Verdict:
+    """Asks the registry whether it accepts the credential; raises nothing."""
+    session = connections.client_for(registry).session(ClientCredential(username, password), budget=BUDGET)
+    try:
+        ping = session.ping()
+    except RegistryError as error:
+        return Verdict(accepted=False, error=error)
+    return Verdict(accepted=ping.status == 200, needless=ping.scheme is AuthScheme.NONE)  # noqa: PLR2004 (HTTP OK)
+
+
+def keep(*, user: User, registry: Registry, username: str, password: str) -> Verdict:
+    """Verifies a credential and, if it is accepted, keeps it in place of the person's earlier one."""
+    verdict = verify(registry=registry, username=username, password=password)
+    if verdict.accepted and not verdict.needless:
+        store(user=user, registry=registry, username=username, password=password)
+    return verdict
+
+
+def store(*, user: User, registry: Registry, username: str, password: str) -> Credential:
+    """Keeps a credential that the registry has just accepted."""
+    row = Credential.objects.filter(user=user, registry=registry).first() or Credential(user=user, registry=registry)
+    row.origin, row.username = registry.origin, username
+    row.state, row.checked_at = Credential.State.ACCEPTED, timezone.now()
+    row.set_secret(password)
+    row.save()
+    access.forget()
+    return row
+
+
+def check_again(*, user: User, registry: Registry) -> Verdict | None:
+    """Asks the registry about the kept credential again and notes the answer; None if there is none to ask about."""
+    row = Credential.objects.filter(user=user, registry=registry).select_related("registry").first()
+    if row is None or row.origin != registry.origin:
+        return None
+    verdict = verify(registry=registry, username=row.username, password=row.secret())
+    if verdict.error is None:
+        row.state = Credential.State.ACCEPTED if verdict.accepted else Credential.State.REFUSED
+        row.checked_at = timezone.now()
+        row.save(update_fields=["state", "checked_at"])
+        access.forget()
+    return verdict
+
+
+def remove(*, user: User, registry: Registry) -> bool:
+    """Forgets the person's credential; whether there was one."""
+    count, _ = Credential.objects.filter(user=user, registry=registry).delete()
+    access.forget()
+    return count > 0

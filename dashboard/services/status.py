@@ -1,0 +1,128 @@
+"""The state of a registry: what it is, how it answers, what it allows, whether its storage is mounted here.
+
+Capabilities change rarely and are remembered for a minute in this process, so that a button can be shown as possible
+or not without a probe for each page.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from dashboard.models import Registry
+from dashboard.registry.client import Capabilities, Ping
+from dashboard.registry.errors import RegistryError
+from dashboard.storage.errors import StorageError
+from dashboard.storage.layout import v2_directory
+
+from . import connections
+from .access import Access
+
+FRESH_SECONDS = 60.0
+LAMP_SECONDS = 15.0
+LAMP_BUDGET = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lamp:
+    """Whether a registry answers: its code ("ok" or an error's code)."""
+
+    code: str
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether it answered."""
+        return self.code == "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One look at a registry as one person; each part is what was found, or the error met."""
+
+    ping: Ping | RegistryError
+    capabilities: Capabilities | RegistryError | None
+    storage: Path | StorageError | None
+
+
+_lock = threading.Lock()
+_lamps: dict[int, tuple[float, Lamp]] = {}
+_capabilities: dict[tuple[int, str, str, str], tuple[float, Capabilities]] = {}
+
+
+def look(access: Access) -> Status:
+    """Asks the registry and looks at the mount; raises nothing."""
+    ping: Ping | RegistryError
+    found: Capabilities | RegistryError | None = None
+    try:
+        ping = access.session.ping()
+        found = _probe(access)
+    except RegistryError as error:
+        ping = error
+    return Status(ping, found, storage_of(access.registry))
+
+
+def capabilities(access: Access) -> Capabilities | None:
+    """What the registry can do, asked at most once a minute; None if it did not say."""
+    key = _key(access)
+    with _lock:
+        kept = _capabilities.get(key)
+    if kept is not None and time.monotonic() - kept[0] < FRESH_SECONDS:
+        return kept[1]
+    found = _probe(access)
+    return None if isinstance(found, RegistryError) else found
+
+
+def storage_of(registry: Registry) -> Path | StorageError | None:
+    """The registry's storage root as mounted here, the problem with it, or None if none is configured."""
+    if not registry.storage_root:
+        return None
+    try:
+        return v2_directory(Path(registry.storage_root))
+    except StorageError as error:
+        return error
+
+
+def lamp(registry: Registry) -> Lamp:
+    """Whether `registry` answers, asked at most every few seconds in this process."""
+    with _lock:
+        kept = _lamps.get(registry.pk)
+    if kept is not None and time.monotonic() - kept[0] < LAMP_SECONDS:
+        return kept[1]
+    try:
+        connections.background(registry=registry, budget=LAMP_BUDGET).session.ping()
+        found = Lamp("ok")
+    except RegistryError as error:
+        found = Lamp(error.code)
+    with _lock:
+        _lamps[registry.pk] = (time.monotonic(), found)
+    return found
+
+
+def lamps() -> dict[str, str]:
+    """The state of every registry, by slug."""
+    return {registry.slug: lamp(registry).code for registry in Registry.objects.all()[:100]}
+
+
+def forget() -> None:
+    """Forgets what this process remembers of all registries."""
+    with _lock:
+        _lamps.clear()
+        _capabilities.clear()
+
+
+def _probe(access: Access) -> Capabilities | RegistryError:
+    try:
+        found = access.session.probe()
+    except RegistryError as error:
+        return error
+    with _lock:
+        if len(_capabilities) > 1000:  # noqa: PLR2004 (a bound, far above the people of one team)
+            _capabilities.clear()
+        _capabilities[_key(access)] = (time.monotonic(), found)
+    return found
+
+
+def _key(access: Access) -> tuple[int, str, str, str]:
+    return access.registry.pk, access.registry.url, access.acting.acting_with, access.acting.name

@@ -1,0 +1,52 @@
+"""Addresses of the dashboard's pages. `/-/` separates a repository's name from what follows (no component is `-`)."""
+
+from __future__ import annotations
+
+from django.urls import path, register_converter
+
+from dashboard.views import accounts, blob, health, home, image, repositories, status, tags
+
+
+class RepositoryConverter:
+    """Any text up to the next `/-/`; the grammar is checked by the view, so that a malformed name gets our 404."""
+
+    regex = r"(?:(?!-/).)+?"
+
+    def to_python(self, value: str) -> str:
+        """The text as it stands."""
+        return value
+
+    def to_url(self, value: str) -> str:
+        """The text as it stands."""
+        return value
+
+
+class SegmentConverter(RepositoryConverter):
+    """One segment of the path: a tag or a digest, checked by the view."""
+
+    regex = r"[^/]+"
+
+
+register_converter(RepositoryConverter, "repository")
+register_converter(SegmentConverter, "segment")
+
+REGISTRY = "registries/<slug:slug>/"
+REPOSITORY = "registries/<slug:slug>/<repository:repository>/"
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("accounts/login/", accounts.SignIn.as_view(), name="login"),
+    path("accounts/logout/", accounts.SignOut.as_view(), name="logout"),
+    path("account/", accounts.account, name="account"),
+    path("account/theme/", accounts.theme, name="theme"),
+    path("account/credentials/<slug:slug>/", accounts.credential, name="credential"),
+    path(REGISTRY, repositories.repositories, name="repositories"),
+    path(f"{REGISTRY}-/open/", repositories.open_by_name, name="open-repository"),
+    path(f"{REGISTRY}-/status/", status.status, name="status"),
+    path(f"{REPOSITORY}-/tags/<segment:tag>/", image.tag, name="tag"),
+    path(f"{REPOSITORY}-/manifests/<segment:digest>/", image.manifest, name="manifest"),
+    path(f"{REPOSITORY}-/blobs/<segment:digest>/", blob.blob, name="blob"),
+    path(REPOSITORY, tags.tags, name="tags"),
+]

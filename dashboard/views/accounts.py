@@ -1,0 +1,129 @@
+"""Signing in and out, the account page, the theme, and a person's own registry credentials."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.views import LoginView, LogoutView
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from dashboard.contexts.account import account_page
+from dashboard.contexts.errors import problem_of
+from dashboard.contexts.frame import THEME_COOKIE, THEMES
+from dashboard.forms import CredentialForm, SignInForm
+from dashboard.models import Registry, User
+from dashboard.models.encryption import SecretUnreadable
+from dashboard.services import credentials, throttle
+
+from .pages import enter, render_page
+
+YEAR = 365 * 24 * 3600
+
+
+class SignIn(LoginView):
+    """The sign-in page. A refused form answers 422 and keeps the name."""
+
+    template_name = "sign_in.html"
+    authentication_form = SignInForm
+    redirect_authenticated_user = True
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Adds the registries whose users may sign in here."""
+        return super().get_context_data(**kwargs) | {"sign_in_registries": list(Registry.objects.filter(sign_in=True)[:10])}
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        """The form again, with its errors."""
+        response = super().form_invalid(form)
+        if response.status_code == HTTPStatus.OK:
+            response.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+        return response
+
+
+class SignOut(LogoutView):
+    """Signs out; POST only."""
+
+
+def locked_out(request: HttpRequest, _response: HttpResponse | None = None, credentials: Any = None, **_kwargs: Any) -> HttpResponse:
+    """The page for a name and address with too many failures: until when."""
+    until = throttle.locked_until(request, (credentials or {}).get("username", ""))
+    context = {"until": until, "now": timezone.now()}
+    return render(request, "locked_out.html", context, status=HTTPStatus.TOO_MANY_REQUESTS)
+
+
+@require_safe
+def account(request: HttpRequest) -> HttpResponse:
+    """The account page: as whom this person acts on each registry."""
+    return render_page(request, "account.html", {"page": account_page(cast(User, request.user))})
+
+
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Keeps the chosen theme in a cookie and goes back."""
+    chosen = request.POST.get("theme", "")
+    back = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
+    response = redirect(back if safe else reverse("account"))
+    if chosen in THEMES:
+        response.set_cookie(THEME_COOKIE, chosen, max_age=YEAR, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE)
+    return response
+
+
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "POST"])
+def credential(request: HttpRequest, slug: str) -> HttpResponse:
+    """Sets, verifies again or removes a person's own credential on a registry."""
+    access = enter(request, slug, section="account")
+    registry, user = access.registry, access.user
+    if registry.act_with != Registry.ActWith.OWN:
+        raise Http404(_("On %(registry)s people act with the default credential.") % {"registry": registry})
+    action = request.POST.get("action", "set") if request.method == "POST" else ""
+    if action == "remove":
+        credentials.remove(user=user, registry=registry)
+        messages.success(request, _("Your credential on %(registry)s was removed.") % {"registry": registry})
+        return redirect("account")
+    if action == "verify":
+        _say_verdict(request, registry, _verify_again(user, registry))
+        return redirect("account")
+    form = CredentialForm(request.POST if action else None)
+    problem = None
+    if action and form.is_valid():
+        verdict = credentials.keep(user=user, registry=registry, **form.cleaned_data)
+        if verdict.accepted and not verdict.needless:
+            messages.success(request, _("%(registry)s accepted your credential. It is kept encrypted.") % {"registry": registry})
+            return redirect("account")
+        if verdict.error:
+            problem = problem_of(verdict.error)
+        elif verdict.needless:
+            form.add_error(None, _("%(registry)s asks nobody for a password, so none was kept.") % {"registry": registry})
+        else:
+            form.add_error("password", _("%(registry)s refused that name and password.") % {"registry": registry})
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors or problem else HTTPStatus.OK
+    return render_page(request, "credential.html", {"form": form, "problem": problem}, status=status)
+
+
+def _verify_again(user: User, registry: Registry) -> credentials.Verdict | None:
+    try:
+        return credentials.check_again(user=user, registry=registry)
+    except SecretUnreadable:
+        return None
+
+
+def _say_verdict(request: HttpRequest, registry: Registry, verdict: credentials.Verdict | None) -> None:
+    if verdict is None:
+        messages.error(request, _("Your credential on %(registry)s has to be entered again.") % {"registry": registry})
+    elif verdict.error is not None:
+        messages.warning(request, problem_of(verdict.error).title)
+    elif verdict.accepted:
+        messages.success(request, _("%(registry)s accepts your credential.") % {"registry": registry})
+    else:
+        messages.error(request, _("%(registry)s refuses your credential now. Enter it again.") % {"registry": registry})

@@ -1,0 +1,104 @@
+"""What every view needs: typed requests, the access gate, validated names, and pages that are fragments for htmx."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
+from django_htmx.middleware import HtmxDetails
+
+from dashboard.models import Registry, User
+from dashboard.registry.references import (
+    Digest,
+    InvalidReference,
+    RepositoryName,
+    Tag,
+    parse_digest,
+    parse_repository,
+    parse_tag,
+)
+from dashboard.services import access as gate
+from dashboard.services.access import Access
+from dashboard.services.browse import ListQuery
+from dashboard.services.connections import PAGE_BUDGET
+
+MAX_FILTER = 200
+MAX_PAGE = 100_000
+
+
+class Request(HttpRequest):
+    """A signed-in person's request, as the middleware leaves it. `access` is set once a registry is chosen."""
+
+    htmx: HtmxDetails
+    user: User
+    access: Access
+    section: str
+
+
+def enter(request: HttpRequest, slug: str, section: str = "repositories", budget: float | None = PAGE_BUDGET) -> Access:
+    """The gate to the registry `slug` for this request's person; 404 if there is none. `budget` in seconds."""
+    registry = Registry.objects.filter(slug=slug).first()
+    if registry is None:
+        raise Http404(_("There is no registry “%(slug)s” here.") % {"slug": slug})
+    typed = cast(Request, request)
+    typed.access = gate.access_to(user=typed.user, registry=registry, budget=budget)
+    typed.section = section
+    return typed.access
+
+
+def repository_name(text: str) -> RepositoryName:
+    """A repository's name from the address; 404 if the grammar forbids it."""
+    try:
+        return parse_repository(text)
+    except InvalidReference:
+        raise Http404(_("“%(name)s” is not a repository name.") % {"name": text[:300]}) from None
+
+
+def tag_name(text: str) -> Tag:
+    """A tag from the address; 404 if the grammar forbids it."""
+    try:
+        return parse_tag(text)
+    except InvalidReference:
+        raise Http404(_("“%(name)s” is not a tag.") % {"name": text[:300]}) from None
+
+
+def digest_text(text: str) -> Digest:
+    """A digest from the address; 404 if it is none."""
+    try:
+        return parse_digest(text)
+    except InvalidReference:
+        raise Http404(_("“%(name)s” is not a digest.") % {"name": text[:300]}) from None
+
+
+def list_query(request: HttpRequest, *, descending: bool) -> ListQuery:
+    """Filter, order and page from the address; whatever makes no sense there counts as not given."""
+    sort = request.GET.get("sort", "")
+    page = request.GET.get("page", "1")
+    return ListQuery(
+        contains=request.GET.get("name", "").strip()[:MAX_FILTER],
+        descending=sort == "-name" if sort in {"name", "-name"} else descending,
+        page=min(int(page), MAX_PAGE) if page.isascii() and page.isdigit() and len(page) < 8 else 1,  # noqa: PLR2004 (fits MAX_PAGE)
+        extra={"sort": sort if sort in {"name", "-name"} else "", "view": "flat" if request.GET.get("view") == "flat" else ""},
+    )
+
+
+def is_fragment(request: HttpRequest) -> bool:
+    """Whether htmx asks for a part of the page: not a boosted link, not a restored history entry."""
+    htmx = cast(Request, request).htmx
+    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+
+
+def render_page(
+    request: HttpRequest, template: str, context: dict[str, Any], *, fragment: str = "", status: int = 200
+) -> HttpResponse:
+    """The page, or only its `fragment` where htmx asks for that."""
+    if fragment and is_fragment(request):
+        request.is_fragment = True  # type: ignore[attr-defined]  # read by the frame: fragments carry their own title
+        template = f"{template}#{fragment}"
+    response = render(request, template, context, status=status)
+    patch_vary_headers(response, ["HX-Request"])
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response

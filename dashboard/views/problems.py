@@ -1,0 +1,55 @@
+"""Errors of registry and storage as pages: what happened, where, as whom, what to change, and Retry."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from dashboard.contexts.errors import problem_of
+from dashboard.models import Registry
+from dashboard.registry.errors import RegistryError, Unauthorized
+from dashboard.services.access import Access
+from dashboard.services.connections import ActingWith
+from dashboard.storage.errors import StorageError
+
+from .pages import render_page
+
+logger = logging.getLogger(__name__)
+
+
+class ProblemPages:
+    """Middleware: a view need not catch what its page cannot do without."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Passes the request on."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """A page for an error of registry or storage; None for any other."""
+        if not isinstance(exception, RegistryError | StorageError):
+            return None
+        access: Access | None = getattr(request, "access", None)
+        if isinstance(exception, Unauthorized) and access is not None and _wants_own_credential(access):
+            return credential_question(request, access)
+        problem = problem_of(exception)
+        if not problem.is_missing:
+            logger.warning("%s", exception)
+        context = {"problem": problem, "now": timezone.now(), "retry_url": request.get_full_path()}
+        return render_page(request, "problem.html", context, status=problem.status)
+
+
+def credential_question(request: HttpRequest, access: Access) -> HttpResponse:
+    """The one question to somebody without an accepted credential of their own: no repository is named."""
+    url = reverse("credential", args=[access.registry.slug])
+    return render_page(request, "credential_needed.html", {"own": access.acting.own, "credential_url": url}, status=403)
+
+
+def _wants_own_credential(access: Access) -> bool:
+    return access.registry.act_with == Registry.ActWith.OWN and access.acting.acting_with == ActingWith.NOBODY

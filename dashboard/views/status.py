@@ -1,0 +1,18 @@
+"""The status of a registry."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from dashboard.contexts.status import status_page
+from dashboard.services import status as services
+
+from .pages import enter, render_page
+
+
+@require_safe
+def status(request: HttpRequest, slug: str) -> HttpResponse:
+    """Looked at afresh each time."""
+    access = enter(request, slug, section="status", budget=10.0)
+    return render_page(request, "status.html", {"page": status_page(access, services.look(access))})

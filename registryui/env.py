@@ -1,0 +1,80 @@
+"""Readers of environment variables that fail loudly, with the variable's name and what it should hold.
+
+A secret may come as NAME or, from a file, as NAME_FILE. Every variable read is kept in `VARIABLES`, so that a test can
+hold the documentation and the compose file against what is really read.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+VARIABLES: dict[str, str] = {}
+"""Name of each variable read so far, to its kind: text, switch, number, list, path or secret."""
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off", ""}
+
+
+def text(name: str, default: str = "") -> str:
+    """The variable as text, surrounding white space removed."""
+    VARIABLES[name] = "text"
+    return os.environ.get(name, default).strip()
+
+
+def switch(name: str, *, default: bool = False) -> bool:
+    """The variable as a boolean. Raises ImproperlyConfigured for anything but true/false, yes/no, on/off, 1/0."""
+    VARIABLES[name] = "switch"
+    value = os.environ.get(name)
+    if value is None:
+        return default
+    if value.strip().lower() in _TRUE:
+        return True
+    if value.strip().lower() in _FALSE:
+        return False
+    raise ImproperlyConfigured(f"{name} must be true or false, not {value!r}.")
+
+
+def number(name: str, default: int, *, minimum: int = 0) -> int:
+    """The variable as a whole number of at least `minimum`. Raises ImproperlyConfigured."""
+    VARIABLES[name] = "number"
+    value = os.environ.get(name, "").strip()
+    if not value:
+        return default
+    try:
+        result = int(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.") from None
+    if result < minimum:
+        raise ImproperlyConfigured(f"{name} must be at least {minimum}, not {result}.")
+    return result
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """The variable as a list: comma separated, empty parts left out."""
+    VARIABLES[name] = "list"
+    return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
+
+
+def path(name: str, default: Path | None = None) -> Path | None:
+    """The variable as a path; `default` where it is unset or empty."""
+    VARIABLES[name] = "path"
+    value = os.environ.get(name, "").strip()
+    return Path(value) if value else default
+
+
+def secret(name: str) -> str:
+    """A secret from NAME, or from the file that NAME_FILE names. Raises ImproperlyConfigured if that cannot be read."""
+    VARIABLES[name] = "secret"
+    file = os.environ.get(f"{name}_FILE", "").strip()
+    if not file:
+        return os.environ.get(name, "").strip()
+    if os.environ.get(name, "").strip():
+        raise ImproperlyConfigured(f"Both {name} and {name}_FILE are set; keep one.")
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else "not UTF-8 text"
+        raise ImproperlyConfigured(f"{name}_FILE names {file}, which cannot be read: {reason}.") from None

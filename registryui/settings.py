@@ -1,0 +1,198 @@
+"""Django settings: one module, everything from the environment (docs/configuration.md).
+
+Nothing here is required to import it, so that `storage_report` runs with an empty environment; what serving needs is
+asked for by the system checks in dashboard/checks.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+from csp.constants import NONE, SELF
+from django.utils.translation import gettext_lazy as _
+
+from . import env
+from .logging import logging_config
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+STATE_DIR = env.path("DASHBOARD_STATE_DIR", BASE_DIR / "var") or BASE_DIR / "var"
+
+DEBUG = env.switch("DEBUG")
+SECRET_KEY = env.secret("SECRET_KEY")
+
+BASE_URL = env.text("DASHBOARD_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
+_base = urlsplit(BASE_URL)
+TRUSTED_PROXIES = env.number("DASHBOARD_TRUSTED_PROXIES", 0)
+
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS") or sorted({_base.hostname or "127.0.0.1", "127.0.0.1", "localhost"})
+CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"] if _base.scheme in {"http", "https"} and _base.netloc else []
+FORCE_SCRIPT_NAME = _base.path or None
+USE_X_FORWARDED_HOST = TRUSTED_PROXIES > 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "template_partials",
+    "csp",
+    "axes",
+    "django_q",
+    "dashboard",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
+    "dashboard.views.problems.ProblemPages",
+]
+
+ROOT_URLCONF = "registryui.urls"
+WSGI_APPLICATION = "registryui.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "dashboard.contexts.frame.frame",
+            ],
+        },
+    },
+]
+
+DATABASES = {
+    "default": dj_database_url.parse(
+        env.secret("DATABASE_URL") or f"sqlite:///{STATE_DIR / 'strata.sqlite3'}", conn_max_age=60, conn_health_checks=True
+    )
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # With Django's defaults eight threads and a worker meet "database is locked" within seconds; with these, none.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "dashboard.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+    "dashboard.services.registry_signin.RegistryBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "login"
+
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_LOCKOUT_CALLABLE = "dashboard.views.accounts.locked_out"
+AXES_CLIENT_IP_CALLABLE = "dashboard.services.client_address.client_address"
+AXES_ENABLE_ACCESS_FAILURE_LOG = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+
+SESSION_COOKIE_NAME = "strata_session"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _base.scheme == "https"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+CSRF_COOKIE_NAME = "strata_csrf"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+# Silences Django's own deploy checks that do not fit: TLS and HSTS belong to the proxy in front.
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = env.text("TIME_ZONE", "UTC")
+
+STATIC_URL = f"{_base.path}/static/"
+STATIC_ROOT = STATE_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "registryui.assets.JoinedStaticFiles"},
+}
+WHITENOISE_MAX_AGE = 3600
+
+Q_CLUSTER = {
+    "name": "strata",
+    "label": "Background work",
+    "orm": "default",
+    "workers": env.number("DASHBOARD_WORKERS", 2, minimum=1),
+    "poll": 0.5,
+    "timeout": 6 * 3600,
+    "retry": 6 * 3600 + 600,
+    "max_attempts": 3,
+    "ack_failures": True,
+    "daemonize_workers": False,
+    "catch_up": False,
+    "bulk": 1,
+    "save_limit": 200,
+}
+
+LOGGING = logging_config(debug=DEBUG)
+
+CREDENTIAL_KEYS = [key for key in env.secret("DASHBOARD_CREDENTIAL_KEYS").split(",") if key.strip()]
+REGISTRY_URL = env.text("DASHBOARD_REGISTRY_URL").rstrip("/")
+REGISTRY_SLUG = env.text("DASHBOARD_REGISTRY_SLUG", "default") or "default"
+REGISTRY_PUBLIC_HOST = env.text("DASHBOARD_REGISTRY_PUBLIC_HOST")
+REGISTRY_USERNAME = env.text("DASHBOARD_REGISTRY_USERNAME")
+REGISTRY_PASSWORD = env.secret("DASHBOARD_REGISTRY_PASSWORD")
+REGISTRY_CA_FILE = env.text("DASHBOARD_REGISTRY_CA_FILE")
+REGISTRY_ACT_WITH = env.text("DASHBOARD_REGISTRY_ACT_WITH", "default") or "default"
+REGISTRY_SIGN_IN = env.switch("DASHBOARD_REGISTRY_SIGN_IN")
+STORAGE_ROOT = env.text("DASHBOARD_STORAGE_ROOT")
+IN_FLIGHT_SECONDS = env.number("DASHBOARD_IN_FLIGHT_SECONDS", 3600)
+TRASH_DAYS = env.number("DASHBOARD_TRASH_DAYS", 30, minimum=1)
+
+SUPERUSER_USERNAME = env.text("DJANGO_SUPERUSER_USERNAME")
+SUPERUSER_PASSWORD = env.secret("DJANGO_SUPERUSER_PASSWORD")
