@@ -105,6 +105,7 @@ class RegistrySession:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self.user = exchange.user
+        self.registry = exchange.server.name
 
     def __repr__(self) -> str:
         return f"<RegistrySession {self._exchange.server.name} as {self.user or 'nobody'}>"

@@ -41,11 +41,11 @@ def repositories(exchange: Exchange, page_size: int = CATALOG_PAGE) -> Catalog:
     complete = False
     last, n = "", page_size
     for _ in range(MAX_PAGES):
-        page, n = _catalog_page(exchange, last, n)
+        page, asked = _catalog_page(exchange, last, n)
         before = len(found)
         found.update(dict.fromkeys(page.names))
         following = page.last
-        if following is None and n and len(page.names) >= n:
+        if following is None and asked and len(page.names) >= asked:
             following = page.names[-1]
         if following is None or len(found) == before:
             complete = page.last is None
@@ -55,7 +55,7 @@ def repositories(exchange: Exchange, page_size: int = CATALOG_PAGE) -> Catalog:
             doubtful.update(lost)
         if following == last or len(found) > MAX_NAMES:
             break
-        last, n = following, page.n or n
+        last, n = following, n if asked else page.n or 0
     for name in doubtful.keys() - found.keys():
         try:
             tags(exchange, RepositoryName(name))

@@ -1,0 +1,1 @@
+"""One suite for the real registries and the fake."""

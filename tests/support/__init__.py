@@ -1,0 +1,1 @@
+"""What tests share: real registries, certificates, a token server, images."""

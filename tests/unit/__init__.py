@@ -1,0 +1,1 @@
+"""Tests of pure packages: no database, milliseconds."""
