@@ -23,7 +23,7 @@ CONFIGURATION = """\
 # Written by `make run` at each start.
 version: 0.1
 log:
-  level: info
+  level: warn
   accesslog:
     disabled: true
 storage:
@@ -96,7 +96,7 @@ def _choose_port(kept: Path) -> int:
         last = int(kept.read_text())
     except (OSError, ValueError):
         last = FIRST_PORT
-    candidates = [last, *range(FIRST_PORT, FIRST_PORT + PORTS_TRIED)]
+    candidates: list[int] = [last, *range(FIRST_PORT, FIRST_PORT + PORTS_TRIED)]
     for port in candidates:
         if 1024 <= port <= 65535 and is_free(port):
             kept.write_text(f"{port}\n")

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from . import demo_registry, keys, packages
 from .common import ROOT, SetupProblem, fail, say
@@ -85,9 +84,8 @@ def _serve(run: Run, supervisor: Supervisor) -> None:
     supervisor.start("dashboard", [PYTHON, "-m", *gunicorn], run.environment)
     if WORKER.exists():
         supervisor.start("worker", [*MANAGE, "worker"], run.environment)
-    path = urlsplit(run.environment["DASHBOARD_BASE_URL"]).path.rstrip("/") + "/healthz"
     supervisor.wait_until(
-        lambda: _answers(run.port, path),
+        lambda: _answers(run.port, "/healthz"),
         seconds=60,
         otherwise=f"The dashboard does not answer on port {run.port}; see {run.state / 'log' / 'dashboard.log'}.",
     )

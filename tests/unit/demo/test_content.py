@@ -111,7 +111,7 @@ def test_layers_of_images_are_archives_that_the_config_names_by_their_unpacked_d
                 members = archive.getmembers()
             assert any(member.isfile() for member in members)
             assert {member.mtime for member in members} == {MODIFIED}
-    assert len(seen) > NIGHTLIES / 2
+    assert len(seen) > NIGHTLIES / 3
 
 
 def test_the_history_of_an_image_accounts_for_each_of_its_layers() -> None:
@@ -123,7 +123,7 @@ def test_the_history_of_an_image_accounts_for_each_of_its_layers() -> None:
             continue
         with_history += 1
         assert sum(not line.empty_layer for line in history) == len(manifest.layers)
-    assert with_history > 100
+    assert with_history > NIGHTLIES / 3
     assert without == 3, "busybox, whose builder writes no history"
 
 
@@ -132,7 +132,7 @@ def test_the_same_files_come_out_each_time() -> None:
     digest = hashlib.sha256()
     for document, _ in images():
         digest.update(" ".join(parse_config(document.blobs[0].content).diff_ids).encode())
-    assert digest.hexdigest() == "2d0165dd8d16f89bb59891b13db5f94a0c28184031fb6b00778bdbde4850615e"
+    assert digest.hexdigest() == "3a95b674f202a9ba16fdc797ea2f7d283da0ea1df54d4fc1dee348697f00d938"
 
 
 def test_the_whole_fits_a_laptop_and_is_big_enough_to_show_sizes() -> None:
@@ -181,7 +181,7 @@ def test_a_docker_manifest_list_beside_oci_indexes() -> None:
     assert {child.media_type for child in listed.children} == {media_types.DOCKER_MANIFEST}
 
 
-def test_a_repository_with_two_hundred_tags_where_weekends_share_a_digest() -> None:
+def test_a_repository_with_two_hundred_tags_where_nights_without_a_change_share_a_digest() -> None:
     tags = demo().tags["infra/ci/nightly"]
     assert len(tags) == 200
     assert tags["2026.11.13"] == tags["2026.11.14"] == tags["2026.11.15"] != tags["2026.11.16"]
