@@ -104,8 +104,10 @@ class Scan:
             time.sleep(_EMPTY_LINK_WAIT_SECONDS)  # 2.8 and 3.0 truncate a link before they write it
             for part in empty:
                 found = getattr(units, part.reader)(self._v2, part.below, part.names)
+                link = "current/link" if part.reader == "read_tags" else "link"
                 for still in self._take(part, found):
-                    self._report(Problem("link-corrupt", f"{still.below}/{printable(name)}") for name in still.names)
+                    paths = (f"{still.below}/{printable(name)}/{link}" for name in still.names)
+                    self._report(Problem("link-corrupt", path) for path in paths)
 
     def _take(self, part: _Part, found: units.Links | units.Revisions | units.Uploads) -> list[_Part]:
         """Adds what a unit found; returns what must be read again."""

@@ -1,0 +1,146 @@
+"""Two processes share a scan, and the result is that of one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from dashboard.storage import partner, scan
+from dashboard.storage.errors import Cancelled
+from dashboard.storage.partner import Batch, Crew
+from dashboard.storage.usage import Usage, measure
+from tests.unit.storage.trees import Tree
+
+NOW = 1_900_000_000.0
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """Enough blobs in all 256 fan-out directories for a second process to be worth it."""
+    made = Tree(tmp_path_factory.mktemp("large"))
+    for fan in range(256):
+        for number in range(scan._WORTH_A_PARTNER):
+            digest = f"{fan:02x}{number:062x}"
+            path = made.v2 / "blobs/sha256" / digest[:2] / digest
+            path.mkdir(parents=True)
+            (path / "data").write_bytes(b"b" * (number + 1))
+    for number in range(150):
+        layers = [f"sha256:{number:02x}{n:062x}" for n in range(3)]
+        image = made.image(f"team/app-{number % 7}", layers, note=str(number))
+        if number % 3:
+            made.tag(f"team/app-{number % 7}", f"v{number}", image)
+    made.write(made.v2 / "repositories/stray", b"x")
+    return made
+
+
+def same(usage: Usage) -> dict[str, object]:
+    document = usage.to_json()
+    del document["seconds"]
+    return document
+
+
+def alone(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> Usage:
+    with monkeypatch.context() as patch:
+        patch.setattr(Crew, "enlist", lambda self: None)
+        return measure(tree.root, now=NOW)
+
+
+def test_the_second_process_really_starts_and_works(tree: Tree) -> None:
+    """Without Django and site packages: what it imports must be light."""
+    batches: list[Batch] = [[("list_blobs", (str(tree.v2), "sha256", f"{n:02x}", 0.0))] for n in range(256)]
+    with Crew() as crew:
+        crew.enlist()
+        mine: list[int] = []
+        results = crew.work(batches, lambda done: (mine.append(done), time.sleep(0.01))[0])
+        assert crew.has_partner
+        assert len(mine) < 200, "the other process took nothing"
+        again = crew.work(batches, lambda done: None)
+    assert results == again
+    assert [len(found.sizes) for (found,) in results[:250]] == [len(found.sizes) for (found,) in again[:250]]
+
+
+def test_the_result_is_that_of_one_process(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = same(alone(tree, monkeypatch))
+
+    assert same(measure(tree.root, now=NOW)) == expected
+    assert expected["tags"] == 100
+
+
+def test_it_works_from_a_worker_thread(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    results: list[Usage] = []
+    thread = threading.Thread(target=lambda: results.append(measure(tree.root, now=NOW)))
+    thread.start()
+    thread.join(30)
+
+    assert [same(usage) for usage in results] == [same(alone(tree, monkeypatch))]
+
+
+@pytest.mark.parametrize("executable", ["/nonexistent/python", "/bin/false"])
+def test_where_no_second_process_can_run_the_first_does_it_all(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, executable: str
+) -> None:
+    expected = same(alone(tree, monkeypatch))
+    monkeypatch.setattr(sys, "executable", executable)
+
+    assert same(measure(tree.root, now=NOW)) == expected
+
+
+def test_a_second_process_that_is_killed_in_the_middle_changes_nothing(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = same(alone(tree, monkeypatch))
+    started = partner.subprocess.Popen
+    pids: list[int] = []
+
+    def started_and_noted(*arguments: object, **options: object) -> object:
+        process = started(*arguments, **options)  # type: ignore[call-overload]  # passed on
+        pids.append(process.pid)
+        return process
+
+    monkeypatch.setattr(partner.subprocess, "Popen", started_and_noted)
+    killed: list[int] = []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage == "blobs" and done == 20:
+            time.sleep(0.2)  # by now the other has taken some batches
+            os.kill(pids[0], signal.SIGKILL)
+            killed.append(pids[0])
+
+    assert same(measure(tree.root, now=NOW, progress=progress)) == expected
+    assert killed
+
+
+def test_cancelling_ends_the_second_process(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = partner.subprocess.Popen
+    processes: list[partner.subprocess.Popen[bytes]] = []
+
+    def started_and_noted(*arguments: object, **options: object) -> object:
+        process = started(*arguments, **options)  # type: ignore[call-overload]  # passed on
+        processes.append(process)
+        return process
+
+    monkeypatch.setattr(partner.subprocess, "Popen", started_and_noted)
+    calls = iter(range(1000))
+
+    with pytest.raises(Cancelled):
+        measure(tree.root, now=NOW, cancelled=lambda: next(calls) > 30)
+    assert [process.poll() for process in processes] == [-signal.SIGKILL]
+
+
+def test_no_descriptor_is_left_open(tree: Tree) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    measure(tree.root, now=NOW)
+    measure(tree.root, now=NOW)
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_more_batches_than_the_queue_holds_are_refused(tree: Tree) -> None:
+    with Crew() as crew, pytest.raises(ValueError, match="1001 batches"):
+        crew.work([[]] * 1001, lambda done: None)
