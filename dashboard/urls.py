@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from dashboard.views import accounts, blob, health, home, image, repositories, status, tags
+from dashboard.views import accounts, blob, health, home, image, repositories, status, storage, tags
 
 
 class RepositoryConverter:
@@ -44,6 +44,8 @@ urlpatterns = [
     path("account/credentials/<slug:slug>/", accounts.credential, name="credential"),
     path(REGISTRY, repositories.repositories, name="repositories"),
     path(f"{REGISTRY}-/open/", repositories.open_by_name, name="open-repository"),
+    path(f"{REGISTRY}-/storage/", storage.storage, name="storage"),
+    path(f"{REGISTRY}-/storage/scan/", storage.scan, name="scan"),
     path(f"{REGISTRY}-/status/", status.status, name="status"),
     path(f"{REPOSITORY}-/tags/<segment:tag>/", image.tag, name="tag"),
     path(f"{REPOSITORY}-/manifests/<segment:digest>/", image.manifest, name="manifest"),

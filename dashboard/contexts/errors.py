@@ -6,6 +6,7 @@ registry itself said (code, message, detail) is untrusted and stands apart, as d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
@@ -147,9 +148,7 @@ class Problem:
 def problem_of(error: RegistryError | StorageError) -> Problem:
     """The sentence for a person."""
     if isinstance(error, StorageError):
-        title, sentence, advice = _STORAGE.get(error.code, _STORAGE["storage-root-unreadable"])
-        parameters = dict(error.parameters)
-        return Problem(error.code, str(title) % parameters, str(sentence) % parameters, str(advice), 503, "")
+        return storage_problem(error.code, error.parameters)
     title, sentence, advice = _REGISTRY.get(error.code, _REGISTRY["registry-error"])
     parameters = error.parameters | {
         "operation": operation_name(error.operation),
@@ -169,6 +168,13 @@ def problem_of(error: RegistryError | StorageError) -> Problem:
         error.user,
         error.diagnostics,
     )
+
+
+def storage_problem(code: str, parameters: Mapping[str, str]) -> Problem:
+    """The sentence for a problem with the storage, from its code and parameters (as a job's row keeps them)."""
+    title, sentence, advice = _STORAGE.get(code, _STORAGE["storage-root-unreadable"])
+    known = {"path": parameters.get("path", ""), "reason": parameters.get("reason", "") or "—"}
+    return Problem(code, str(title) % known, str(sentence) % known, str(advice), 503, "")
 
 
 _OPERATIONS = {

@@ -11,16 +11,18 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from dashboard.models import Registry, User
-from dashboard.registry.client import AuthScheme, RegistrySession
+from dashboard.registry.auth import AuthScheme
+from dashboard.registry.client import Ping, RegistrySession
 from dashboard.registry.errors import Forbidden, NotFound, RegistryError, Unauthorized
 from dashboard.registry.references import RepositoryName, is_repository
 
 from . import connections, parallel
 from .connections import PAGE_BUDGET, Acting
 
-SCHEME_SECONDS = 60.0
+STANDING_SECONDS = 60.0
 READABLE_SECONDS = 300.0
 MAX_REMEMBERED = 50_000
 DELETE_PERMISSION = "dashboard.delete_image"
@@ -67,13 +69,13 @@ class _Remembered:
             self._answers.clear()
 
 
-_schemes = _Remembered(SCHEME_SECONDS)
+_standings = _Remembered(STANDING_SECONDS)
 _readable = _Remembered(READABLE_SECONDS)
 
 
 def forget() -> None:
     """Forgets every remembered answer of this process."""
-    _schemes.clear()
+    _standings.clear()
     _readable.clear()
 
 
@@ -84,13 +86,21 @@ def access_to(*, user: User, registry: Registry, budget: float | None = PAGE_BUD
 
 
 def has_rights_per_repository(access: Access) -> bool:
-    """Whether this registry decides repository by repository (token authentication). Raises RegistryError."""
-    key = (access.registry.pk, access.registry.url)
-    scheme = _schemes.get(key)
-    if scheme is None:
-        scheme = access.session.ping().scheme
-        _schemes.put(key, scheme)
-    return scheme == AuthScheme.BEARER
+    """Whether this registry decides repository by repository (token authentication). Raises RegistryError.
+
+    Where it does not, the acting credential must be accepted by the registry as a whole, else Unauthorized is raised:
+    so nothing that we know of a registry is shown to somebody whom it would turn away.
+    """
+    key = (access.registry.pk, access.registry.url, access.acting.acting_with, access.acting.name)
+    standing = _standings.get(key)
+    if not isinstance(standing, Ping):
+        standing = access.session.ping()
+        _standings.put(key, standing)
+    if standing.scheme is AuthScheme.BEARER:
+        return True
+    if standing.status != HTTPStatus.OK:
+        raise Unauthorized("ping", access.registry.public_host, user=access.acting.name, status=standing.status)
+    return False
 
 
 def readable(access: Access, names: list[str]) -> dict[str, bool | RegistryError]:

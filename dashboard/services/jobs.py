@@ -1,0 +1,106 @@
+"""Jobs: asked for, claimed with a lease, kept alive while they run, taken up again when a worker died.
+
+The row is the truth and the lock. A message to the worker carries only the row's id; losing or doubling it is harmless:
+`look_after` sends it again, and `claim` lets only one at it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+import uuid
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from django_q.tasks import async_task
+
+from dashboard.models import Job, Registry, User
+
+logger = logging.getLogger(__name__)
+
+LEASE = dt.timedelta(seconds=60)
+PATIENCE = dt.timedelta(seconds=30)
+"""A waiting job's message is sent again after so long."""
+HEARTBEAT_SECONDS = 1.0
+RUN = "dashboard.tasks.run_job"
+
+
+class JobLost(Exception):
+    """The lease is gone: somebody else took the job, or it was ended. Whoever meets this stops at once."""
+
+
+def ask_for(*, kind: Job.Kind, registry: Registry, user: User | None, key: str = "") -> Job:
+    """The live job of this kind, registry and key; a new one if there is none. The message commits with the row."""
+    live = Job.objects.filter(kind=kind, registry=registry, key=key, state__in=Job.LIVE)
+    if (job := live.first()) is not None:
+        return job
+    try:
+        with transaction.atomic():
+            job = Job.objects.create(kind=kind, registry=registry, key=key, requested_by=user, requested_at=timezone.now())
+            async_task(RUN, str(job.pk), task_name=f"{kind} {job.pk}")
+    except IntegrityError:
+        return live.get()
+    return job
+
+
+def claim(job_id: uuid.UUID | str) -> Job | None:
+    """The job, running under a fresh lease of ours; None if it is not to be had (ended, or somebody is at it)."""
+    now = timezone.now()
+    free = Q(state=Job.State.WAITING) | Q(state=Job.State.RUNNING, lease_until__lt=now)
+    taken = Job.objects.filter(free, pk=job_id).update(
+        state=Job.State.RUNNING, lease_until=now + LEASE, started_at=now, progress=0, total=0
+    )
+    return Job.objects.select_related("registry").get(pk=job_id) if taken else None
+
+
+class Heart:
+    """Keeps a claimed job alive and its progress told; asked between steps whether to stop."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._started_at = job.started_at
+        self._beaten = 0.0
+        self._cancelled = False
+
+    def beat(self, done: int = 0, total: int = 0) -> None:
+        """Renews the lease and notes the progress, at most once a second. Raises JobLost if the lease is gone."""
+        if time.monotonic() - self._beaten < HEARTBEAT_SECONDS:
+            return
+        self._beaten = time.monotonic()
+        mine = Job.objects.filter(pk=self._job.pk, state=Job.State.RUNNING, started_at=self._started_at)
+        if not mine.update(lease_until=timezone.now() + LEASE, progress=done, total=total):
+            raise JobLost
+        self._cancelled = mine.values_list("cancel_requested", flat=True).get()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody asked for the end, as known at the last beat."""
+        return self._cancelled
+
+
+def finish(job: Job, state: Job.State, code: str = "", **outcome: Any) -> None:
+    """Ends a job that is still ours."""
+    Job.objects.filter(pk=job.pk, state=Job.State.RUNNING, started_at=job.started_at).update(
+        state=state,
+        finished_at=timezone.now(),
+        lease_until=None,
+        outcome_code=code,
+        outcome=outcome,
+        progress=F("total") if state == Job.State.DONE else F("progress"),
+    )
+
+
+def look_after() -> int:
+    """Sends the messages of jobs again that wait too long or whose lease ran out; how many."""
+    now = timezone.now()
+    stuck = Job.objects.filter(
+        Q(state=Job.State.WAITING, requested_at__lt=now - PATIENCE) | Q(state=Job.State.RUNNING, lease_until__lt=now)
+    )
+    ids = list(stuck.values_list("pk", flat=True)[:100])
+    for job_id in ids:
+        logger.info("job %s is taken up again", job_id)
+        async_task(RUN, str(job_id))
+    return len(ids)

@@ -1,0 +1,28 @@
+"""Entry points of background work; the worker calls them by name."""
+
+from __future__ import annotations
+
+from dashboard.models import Job
+from dashboard.services import jobs, usage
+
+_RUNNERS = {Job.Kind.SCAN: usage.run_scan}
+
+
+def run_job(job_id: str) -> None:
+    """Runs a job if it is to be had. A fault ends the job as failed; it is not lost and not repeated for ever."""
+    job = jobs.claim(job_id)
+    if job is None:
+        return
+    try:
+        _RUNNERS[Job.Kind(job.kind)](job)
+    except jobs.JobLost:
+        return
+    except Exception:
+        jobs.finish(job, Job.State.FAILED, "fault")
+        raise
+
+
+def look_after() -> None:
+    """Every minute and at the worker's start: what was left lying is taken up, what is due is asked for."""
+    jobs.look_after()
+    usage.ask_for_due_scans()
