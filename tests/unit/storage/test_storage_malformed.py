@@ -45,6 +45,11 @@ def fifo(path: Path) -> None:
     os.mkfifo(path)
 
 
+def lead(path: Path, target: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+
+
 def put(path: Path, content: bytes = b"xyz") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -90,10 +95,7 @@ CASES: dict[str, tuple[Callable[[Path], object], Problem]] = {
         Problem("not-a-file", f"{BLOBS}/ab/{HEX}/data", 0),
     ),
     "data leads to a device": (
-        lambda v2: (
-            (v2 / f"{BLOBS}/ab/{HEX}").mkdir(parents=True),
-            (v2 / f"{BLOBS}/ab/{HEX}/data").symlink_to("/dev/zero"),
-        ),
+        lambda v2: lead(v2 / f"{BLOBS}/ab/{HEX}/data", "/dev/zero"),
         Problem("not-a-file", f"{BLOBS}/ab/{HEX}/data", 0),
     ),
     "stray file among tags": (lambda v2: put(v2 / f"{TAGS}/.DS_Store"), Problem("tag-name", f"{TAGS}/.DS_Store", 3)),
@@ -175,7 +177,7 @@ CASES: dict[str, tuple[Callable[[Path], object], Problem]] = {
         Problem("symlink-loop", f"{BLOBS}/00", 0),
     ),
     "blob that leads to an ancestor": (
-        lambda v2: ((v2 / f"{BLOBS}/ab").mkdir(exist_ok=True), (v2 / f"{BLOBS}/ab/{HEX}").symlink_to("..")),
+        lambda v2: lead(v2 / f"{BLOBS}/ab/{HEX}", ".."),
         Problem("symlink-loop", f"{BLOBS}/ab/{HEX}", 0),
     ),
     "upload with nothing in it": (
@@ -288,7 +290,7 @@ def test_an_empty_link_is_read_again_before_it_is_called_corrupt(tree: Tree, mon
         link.write_text(digest)
         revision.write_text(digest)
 
-    monkeypatch.setattr(scan_module.time, "sleep", written_meanwhile)
+    monkeypatch.setattr(time, "sleep", written_meanwhile)
 
     usage = measure(tree.root, now=NOW)
 

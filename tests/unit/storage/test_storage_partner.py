@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dashboard.storage import partner, scan
+from dashboard.storage import scan
 from dashboard.storage.errors import Cancelled
 from dashboard.storage.partner import Batch, Crew
 from dashboard.storage.usage import Usage, measure
@@ -57,7 +59,12 @@ def test_the_second_process_really_starts_and_works(tree: Tree) -> None:
     with Crew() as crew:
         crew.enlist()
         mine: list[int] = []
-        results = crew.work(batches, lambda done: (mine.append(done), time.sleep(0.01))[0])
+
+        def slowly(done: int) -> None:
+            mine.append(done)
+            time.sleep(0.01)
+
+        results = crew.work(batches, slowly)
         assert crew.has_partner
         assert len(mine) < 200, "the other process took nothing"
         again = crew.work(batches, lambda done: None)
@@ -95,15 +102,15 @@ def test_a_second_process_that_is_killed_in_the_middle_changes_nothing(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = same(alone(tree, monkeypatch))
-    started = partner.subprocess.Popen
+    started = subprocess.Popen
     pids: list[int] = []
 
-    def started_and_noted(*arguments: object, **options: object) -> object:
-        process = started(*arguments, **options)  # type: ignore[call-overload]  # passed on
+    def started_and_noted(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        process: subprocess.Popen[bytes] = started(*arguments, **options)
         pids.append(process.pid)
         return process
 
-    monkeypatch.setattr(partner.subprocess, "Popen", started_and_noted)
+    monkeypatch.setattr(subprocess, "Popen", started_and_noted)
     killed: list[int] = []
 
     def progress(stage: str, done: int, total: int) -> None:
@@ -117,15 +124,15 @@ def test_a_second_process_that_is_killed_in_the_middle_changes_nothing(
 
 
 def test_cancelling_ends_the_second_process(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    started = partner.subprocess.Popen
-    processes: list[partner.subprocess.Popen[bytes]] = []
+    started = subprocess.Popen
+    processes: list[subprocess.Popen[bytes]] = []
 
-    def started_and_noted(*arguments: object, **options: object) -> object:
-        process = started(*arguments, **options)  # type: ignore[call-overload]  # passed on
+    def started_and_noted(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        process: subprocess.Popen[bytes] = started(*arguments, **options)
         processes.append(process)
         return process
 
-    monkeypatch.setattr(partner.subprocess, "Popen", started_and_noted)
+    monkeypatch.setattr(subprocess, "Popen", started_and_noted)
     calls = iter(range(1000))
 
     with pytest.raises(Cancelled):

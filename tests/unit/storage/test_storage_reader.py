@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from dashboard.registry.references import Digest, RepositoryName, Tag
-from dashboard.storage import reader as reader_module
 from dashboard.storage.errors import BlobMissing, LinkCorrupt, LinkMissing, NotAStorage, NotReadable
 from dashboard.storage.reader import Reader
 from tests.unit.storage.trees import Tree
@@ -55,7 +55,7 @@ def test_an_empty_link_is_read_once_more(tree: Tree, monkeypatch: pytest.MonkeyP
     digest = tree.image(APP, [])
     link = tree.tag(APP, "v1", digest)
     link.write_text("")
-    monkeypatch.setattr(reader_module.time, "sleep", lambda _: link.write_text(digest))
+    monkeypatch.setattr(time, "sleep", lambda _: link.write_text(digest))
 
     assert Reader(tree.root).tag(APP, Tag("v1")).digest == digest
 
