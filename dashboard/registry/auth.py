@@ -132,6 +132,16 @@ class Authorizer:
                     return scheme
         return AuthScheme.OTHER
 
+    def forget(self) -> None:
+        """The registry was seen to ask for nothing."""
+        self.known = True
+        self._challenge = None
+
+    @property
+    def challenge(self) -> Challenge | None:
+        """What the registry asked for when it was last heard."""
+        return self._challenge
+
     def header(
         self, credential: Credential | None, scopes: tuple[str, ...], fetch: Fetch, *, wait: float = 60.0
     ) -> str:

@@ -19,7 +19,8 @@ from urllib.parse import urljoin, urlsplit
 from . import errors, media_types, paging, probe
 from ._http import USER_AGENT, Http, Timeouts, Transport
 from .auth import AuthScheme, Credential
-from .exchange import Answer, Call, Exchange, Server, origin_of
+from .calls import Answer, Call
+from .exchange import Exchange, Server, origin_of
 from .manifests import MAX_MANIFEST_BYTES
 from .references import (
     Digest,
@@ -211,7 +212,9 @@ class RegistrySession:
         call = _manifest_call("put manifest", "PUT", repository, reference, "pull,push", headers=headers, content=raw)
         answer = self._exchange.ask(call)
         if media_type in media_types.LEGACY_TYPES:
-            return parse_digest(answer.digest)
+            if not is_digest(answer.digest):
+                raise self._malformed(call, answer, "no Docker-Content-Digest")
+            return Digest(answer.digest)
         expected = parse_digest(reference) if is_digest(reference) else digest_of(raw)
         if answer.digest and not (is_digest(answer.digest) and matches(Digest(answer.digest), raw)):
             raise self._exchange.error(call, errors.DigestMismatch, status=answer.status)

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from . import errors
 from ._http import Failure, Http, HttpFailure, Response, Timeouts
 from .auth import Authorizer, AuthScheme, Credential, Denied
+from .calls import Answer, Bare, Call
 from .faults import Context, Refusal, from_failure, from_refusal
 from .media_types import bare
 from .wire import Challenge, TokenAnswer, WireError, parse_challenges, parse_token
 
 MAX_ERROR_BYTES = 64 * 1024
 MAX_TOKEN_BYTES = 256 * 1024
-MAX_JSON_BYTES = 32 * 1024 * 1024
 MAX_REDIRECTS = 3
 API_VERSION = "Docker-Distribution-Api-Version"
 
@@ -33,49 +32,6 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _jitter = secrets.SystemRandom()
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request to be made. `path` below the base URL; `limit` of the body in bytes; `redirects`: follow to storage."""
-
-    operation: str
-    method: str
-    path: str
-    scopes: tuple[str, ...] = ()
-    subject: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    content: bytes | None = field(default=None, repr=False)
-    limit: int = MAX_JSON_BYTES
-    slow: bool = False
-    missing: type[errors.RegistryError] = errors.NotFound
-    redirects: bool = False
-    streamed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A success, read whole. `size`: Content-Length, or None where it is not given."""
-
-    status: int
-    body: bytes = field(repr=False)
-    content_type: str
-    digest: str
-    location: str
-    size: int | None
-    links: tuple[str, ...]
-    api_version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Bare:
-    """What `/v2/` answers somebody who says nothing of himself; `body` cut."""
-
-    status: int
-    challenges: tuple[Challenge, ...]
-    content_type: str
-    body: bytes
-    api_version: str
 
 
 class Server:
@@ -131,10 +87,7 @@ class Exchange:
             response = self._open(call, self.server.url(call.path), "")
             try:
                 challenges = parse_challenges(response.headers("WWW-Authenticate"))
-                if response.status == 401 or challenges:
-                    self.server.authorizer.learn(challenges)
-                else:
-                    self.server.authorizer.known = True
+                self._learn_from(response, challenges)
                 if response.status not in (200, 401):
                     raise self._refused(call, response, "")
                 body = self._head_of(response)
@@ -175,14 +128,18 @@ class Exchange:
     def _send(self, call: Call) -> Response:
         """The answer's head after authorization and redirects, whatever its status except 401."""
         used = self._authorization(call)
-        response = self._follow(call, used)
+        response, is_own = self._follow(call, used)
         if response.status != 401:
             return response
+        if not is_own:  # a storage's challenge is nothing to answer with a registry's credential
+            refused = self._refused(call, response, used)
+            refused.reason = "refused by the storage"
+            raise refused
         challenges = parse_challenges(response.headers("WWW-Authenticate"))
         refused = self._refused(call, response, used)
         again = self._after(call, refused, challenges, used)
-        response = self._follow(call, again)
-        if response.status == 401:
+        response, is_own = self._follow(call, again)
+        if response.status == 401 and is_own:
             challenges = parse_challenges(response.headers("WWW-Authenticate"))
             refused = self._refused(call, response, again)
             refused.reason = next((c.parameters["error"] for c in challenges if "error" in c.parameters), "")[:100]
@@ -197,8 +154,19 @@ class Exchange:
             with authorizer.learning:
                 if not authorizer.known:
                     self._learn(call)
+        before = authorizer.challenge
         try:
-            return authorizer.header(self.credential, call.scopes, self._fetcher(call), wait=self._left())
+            return self._header(call)
+        except errors.RegistryError:
+            # The token server may have moved, or be gone, since the registry was last asked.
+            self._learn(call)
+            if authorizer.challenge == before:
+                raise
+        return self._header(call)
+
+    def _header(self, call: Call) -> str:
+        try:
+            return self.server.authorizer.header(self.credential, call.scopes, self._fetcher(call), wait=self._left())
         except Denied as denied:
             raise self.error(call, errors.Unauthorized, reason=denied.reason) from denied
         except TimeoutError as error:
@@ -206,8 +174,14 @@ class Exchange:
 
     def _learn(self, call: Call) -> None:
         response = self._open(Call(call.operation, "GET", "/v2/"), self.server.url("/v2/"), "")
-        self.server.authorizer.learn(parse_challenges(response.headers("WWW-Authenticate")))
+        self._learn_from(response, parse_challenges(response.headers("WWW-Authenticate")))
         response.close()
+
+    def _learn_from(self, response: Response, challenges: tuple[Challenge, ...]) -> None:
+        if challenges or response.status != 200:
+            self.server.authorizer.learn(challenges)
+        else:
+            self.server.authorizer.forget()
 
     def _after(self, call: Call, refused: errors.RegistryError, challenges: tuple[Challenge, ...], used: str) -> str:
         try:
@@ -220,17 +194,21 @@ class Exchange:
         except TimeoutError as error:
             raise HttpFailure(Failure.BUDGET, "budget") from error
 
-    def _follow(self, call: Call, authorization: str) -> Response:
-        """One request and, where the call allows it, its redirects: without authorization on any other origin."""
+    def _follow(self, call: Call, authorization: str) -> tuple[Response, bool]:
+        """One request and, where the call allows it, its redirects: without authorization on any other origin.
+
+        The answer's head, and whether it is the registry's own.
+        """
+        is_own = True
         url = self.server.url(call.path)
         response = self._open(call, url, authorization)
         for _ in range(MAX_REDIRECTS):
             if not call.redirects or response.status not in _REDIRECTS:
-                return response
+                return response, is_own
             url = self._target(call, url, response)
-            authorization = authorization if origin_of(url) == self.server.origin else ""
-            response = self._open(call, url, authorization)
-        return response
+            is_own = is_own and origin_of(url) == self.server.origin
+            response = self._open(call, url, authorization if is_own else "")
+        return response, is_own
 
     def _target(self, call: Call, url: str, response: Response) -> str:
         location = response.header("Location")

@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 from . import errors
 from ._http import BROKEN_OFF
-from .exchange import Call, Exchange
+from .calls import Call
+from .exchange import Exchange
 from .references import RepositoryName, is_repository
 from .results import Catalog
 from .wire import WireError, parse_names, parse_next

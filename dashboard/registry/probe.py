@@ -9,7 +9,8 @@ import secrets
 import time
 
 from . import errors, media_types
-from .exchange import Call, Exchange, scheme_of
+from .calls import Call
+from .exchange import Exchange, scheme_of
 from .references import Digest, RepositoryName
 from .results import DELETES_TAGS_ALTHOUGH_DISABLED, Capabilities, Deletion, Family, Ping
 from .wire import WireError, parse_json

@@ -23,32 +23,44 @@ class _Walk:
     names: frozenset[str]
     last: str
     size: int
+    is_old: bool
     found: list[str] = field(default_factory=list)
     stopped: bool = False
 
     def visit(self, directory: str) -> None:
         """A directory's entries in order; its mark (`_layers`, `_manifests`) sorts after digits, before letters."""
-        depth = len(directory) + 1 if directory else 0
-        below = {
-            name[depth:].split("/")[0] for name in self.names if name.startswith(f"{directory}/" if directory else "")
-        }
-        entries = sorted(below | ({"_"} if directory in self.names else set()))
-        for entry in entries:
-            if entry == "_":
+        prefix = f"{directory}/" if directory else ""
+        below = {name[len(prefix) :].split("/")[0] for name in self.names if name.startswith(prefix)} - {""}
+        for entry in sorted(below | ({_MARK} if directory in self.names else set())):
+            if self.stopped and not self.is_old:
+                return  # 2.8 goes on, and skips only directories
+            if self._is_before_last(f"{prefix}{entry}"):
+                continue
+            if entry == _MARK:
                 if _path_order(self.last) < _path_order(directory):
                     self.found.append(directory)
+                    if len(self.found) > self.size and not self.is_old:
+                        raise BrokenOff
             elif len(self.found) == self.size:
                 self.stopped = True
             else:
-                self.visit(f"{directory}/{entry}" if directory else entry)
+                self.visit(f"{prefix}{entry}")
+
+    def _is_before_last(self, path: str) -> bool:
+        """3.x passes over what its walk met before `last`; 2.8 walks it all again."""
+        if self.is_old or not self.last:
+            return False
+        hint, parts = [*self.last.split("/"), _MARK], path.split("/")
+        return parts <= hint and parts != hint[: len(parts)]
+
+
+_MARK = "_"
 
 
 def page(names: Iterable[str], last: str, size: int, version: str) -> Page:
     """The page of `size` names after `last`. Raises BrokenOff where 3.x panics."""
-    walk = _Walk(frozenset(names), last, size)
+    walk = _Walk(frozenset(names), last, size, version == "2.8")
     walk.visit("")
-    if version != "2.8" and len(walk.found) > size:
-        raise BrokenOff
     return Page(walk.found[:size], walk.stopped)
 
 
