@@ -64,7 +64,7 @@ def install(*packages: str) -> None:
     """Install packages system-wide as root, with a guard against started services. Raises SetupProblem."""
     command = ["apt-get", "install", *QUIET, "--no-install-recommends", *packages]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with _NoServices():
+    with NoServices():
         if _run(command, environment) and (
             _run(["apt-get", "update", "-q"], environment) or _run(command, environment)
         ):
@@ -128,7 +128,7 @@ def _update_own_lists() -> None:
     _run(["apt-get", "update", *QUIET, *OWN_LISTS])
 
 
-class _NoServices:
+class NoServices:
     """A policy-rc.d that forbids starting services while packages are installed; puts back what was there before."""
 
     POLICY = Path("/usr/sbin/policy-rc.d")

@@ -23,7 +23,6 @@ HOST = "127.0.0.1"
 PYTHON = sys.executable
 MANAGE = (PYTHON, str(ROOT / "manage.py"))
 PEOPLE = {"maria": "looks, and deletes images", "jonas": "looks"}
-WORKER = ROOT / "dashboard" / "management" / "commands" / "worker.py"
 
 
 class PortTaken(SetupProblem):
@@ -82,8 +81,7 @@ def _serve(run: Run, supervisor: Supervisor) -> None:
         _fill(run, supervisor, demo)
     gunicorn = ["gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "--bind", f"{HOST}:{run.port}", "registryui.wsgi"]
     supervisor.start("dashboard", [PYTHON, "-m", *gunicorn], run.environment)
-    if WORKER.exists():
-        supervisor.start("worker", [*MANAGE, "worker"], run.environment)
+    supervisor.start("worker", [*MANAGE, "worker"], run.environment)
     supervisor.wait_until(
         lambda: _answers(run.port, "/healthz"),
         seconds=60,

@@ -59,7 +59,7 @@ def test_every_repository_is_there_with_its_tags(demo: Filled) -> None:
     assert counts["infra/ci/nightly"] == 200
     assert counts["sandbox/old"] == 0
     assert counts["team/app"] == 12
-    assert counts["team/app/worker"] == 3
+    assert counts["team/app/worker"] == 4
 
 
 def test_the_broken_index_is_there_and_its_arm64_child_is_not(demo: Filled) -> None:
