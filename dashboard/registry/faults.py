@@ -22,7 +22,7 @@ _FAILURES: dict[Failure, type[RegistryError]] = {
     Failure.TLS: errors.TlsFailed,
     Failure.TIMEOUT: errors.TimedOut,
     Failure.BUDGET: errors.TimedOut,
-    Failure.INVALID: errors.BadAnswer,
+    Failure.INVALID: errors.Malformed,
 }
 MAX_RETRY_AFTER = 3600.0
 
