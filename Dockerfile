@@ -7,7 +7,9 @@ RUN python3 -m pip --python /opt/strata/bin/python install --no-cache-dir --no-c
 RUN /opt/strata/bin/python -m compileall -q -j 0 /opt/strata/lib
 
 FROM python:3.11-slim
-RUN groupadd --gid 10001 strata && useradd --uid 10001 --gid strata --home-dir /var/lib/strata --create-home --shell /usr/sbin/nologin strata
+RUN groupadd --gid 10001 strata \
+    && useradd --uid 10001 --gid strata --no-create-home --home-dir /var/lib/strata --shell /usr/sbin/nologin strata \
+    && install -d -o strata -g strata -m 750 /var/lib/strata
 COPY --from=packages /opt/strata /opt/strata
 WORKDIR /opt/app
 COPY manage.py gunicorn.conf.py requirements.txt ./
