@@ -11,32 +11,32 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from dashboard.registry.references import is_digest
+
 from . import layout
 from .facts import Facts, ManifestFacts, Problem, RepositoryFacts
 
 _NOTHING = ManifestFacts()
 
 
-def check(v2: str, facts: Facts) -> Iterator[Problem]:
-    """Problems of references: each path is that of the entry that names what is absent."""
-    missing = _missing_blobs(v2, facts)
+def check(v2: str, facts: Facts, named: set[str]) -> Iterator[Problem]:
+    """Problems of references: each path is that of the entry that names what is absent.
+
+    `named` is every text that a manifest of the registry gives as a digest.
+    """
+    missing = {
+        digest
+        for digest in named - facts.blobs.keys()
+        if not is_digest(digest) or not os.path.isfile(f"{v2}/{layout.blob_data(digest)}")
+    }
     for repository in facts.repositories:
         yield from _dangling_tags(v2, repository)
-        for revision in sorted(repository.revisions):
+        for revision in repository.revisions:
             manifest = facts.manifests.get(revision, _NOTHING)
-            if manifest.children:
+            if manifest.children and not repository.revisions.issuperset(manifest.children):
                 yield from _missing_children(v2, repository, revision, manifest)
             if missing and not missing.isdisjoint(manifest.content):
                 yield from _unservable(v2, repository, revision, manifest, missing)
-
-
-def _missing_blobs(v2: str, facts: Facts) -> set[str]:
-    """Digests of configs and layers that some manifest names and that are not stored by that digest."""
-    named: set[str] = set()
-    for manifest in facts.manifests.values():
-        named.update(manifest.content)
-    absent = named - facts.blobs.keys()
-    return {digest for digest in absent if not os.path.isfile(f"{v2}/{layout.blob_data(digest)}")}
 
 
 def _dangling_tags(v2: str, repository: RepositoryFacts) -> Iterator[Problem]:
@@ -49,7 +49,7 @@ def _missing_children(
     v2: str, repository: RepositoryFacts, revision: str, manifest: ManifestFacts
 ) -> Iterator[Problem]:
     for child in manifest.children:
-        if child not in repository.revisions and not _exists(v2, repository, child):
+        if child not in repository.revisions and not (is_digest(child) and _exists(v2, repository, child)):
             yield Problem("child-missing", _revision_path(repository, revision), len(revision))
             return
 
@@ -65,10 +65,13 @@ def _unservable(
     lacking = missing.intersection(manifest.content).difference(manifest.foreign)
     if not lacking:
         return
-    stored_elsewhere = all(os.path.isfile(f"{v2}/{layout.layer_link(repository.name, d)}") for d in lacking)
-    code = (
-        "blob-unprotected" if stored_elsewhere and not any(d.startswith("sha256:") for d in lacking) else "blob-missing"
+    stored_elsewhere = all(
+        is_digest(digest)
+        and not digest.startswith("sha256:")
+        and os.path.isfile(f"{v2}/{layout.layer_link(repository.name, digest)}")
+        for digest in lacking
     )
+    code = "blob-unprotected" if stored_elsewhere else "blob-missing"
     yield Problem(code, _revision_path(repository, revision), len(revision))
 
 

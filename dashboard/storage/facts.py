@@ -1,7 +1,4 @@
-"""What a scan found, before any accounting: plain values, no meaning yet.
-
-Manifest facts and problems travel between two processes, so they are named tuples of strings and numbers.
-"""
+"""What a scan found, before any accounting: plain values, no meaning yet."""
 
 from __future__ import annotations
 
@@ -20,7 +17,10 @@ class Problem(NamedTuple):
 
 
 class ManifestFacts(NamedTuple):
-    """What a manifest refers to, as digests; `foreign` are those of `content` that lie elsewhere by design."""
+    """What a manifest refers to, as `references.references_of` reads it.
+
+    `foreign` are those of `content` that lie elsewhere by design. Untrusted text: not all need be digests.
+    """
 
     content: tuple[str, ...] = ()
     children: tuple[str, ...] = ()

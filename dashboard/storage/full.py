@@ -10,10 +10,10 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .digests import parse_link
 from .errors import Cancelled
 from .facts import Facts, Problem
 from .files import MAX_LINK_BYTES, NotRegular, OverBound, printable, read_regular
-from .units import parse_link
 
 _BLOCK = 512  # st_blocks counts these, whatever the file system's own block is
 _BESIDE_DATA = 4  # slashes in blobs/sha256/<aa>/<hex>/<name>

@@ -32,11 +32,6 @@ UPLOADS = "_uploads"
 TAGS = f"{MANIFESTS}/tags"
 REVISIONS = f"{MANIFESTS}/revisions"
 
-HEX = "0123456789abcdef"
-
-# Length of the hex part of a digest by algorithm (OCI image spec 1.1, descriptor.md).
-ALGORITHMS = {"sha256": 64, "sha384": 96, "sha512": 128}
-
 _BELOW_ROOT = ("docker", "registry", "v2")
 _HOST_LIKE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?", re.ASCII)
 
@@ -97,16 +92,6 @@ def layer_link(name: str, digest: str) -> str:
     A blob pushed as sha512 has its link under that digest, and the link's text is the sha256 digest it is stored by.
     """
     return f"repositories/{name}/{LAYERS}/{digest.replace(':', '/', 1)}/link"
-
-
-def is_encoded(algorithm: str, name: str) -> bool:
-    """Whether a directory's name is the hex part of a digest of `algorithm`."""
-    return len(name) == ALGORITHMS.get(algorithm) and not name.strip(HEX)
-
-
-def is_fan_out(name: str) -> bool:
-    """Whether a directory's name is one of the 256 that blobs are spread over."""
-    return len(name) == 2 and not name.strip(HEX)
 
 
 def is_repository_name(name: str) -> bool:

@@ -15,33 +15,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import select
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO, cast
 
-from . import units
+from .wire import END, ENTRY_BYTES, receive, run, send
 
 Unit = tuple[str, tuple[Any, ...]]  # the name of a function of `units`, and its arguments
 Batch = list[Unit]
 
 MAX_BATCHES = 1000  # four bytes each: fits the smallest pipe the kernel gives
-_ENTRY = 4
-_END = b"\xff" * _ENTRY
-_LENGTH = 8
 _POLL_MS = 100
 _START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from dashboard.storage.partner import serve; serve(int(sys.argv[2]))"
+    "import sys; sys.path.insert(0, sys.argv[1]); from dashboard.storage.wire import serve; serve(int(sys.argv[2]))"
 )
-
-
-def run(batch: Batch) -> list[Any]:
-    """The results of a batch's units, in order."""
-    return [getattr(units, name)(*arguments) for name, arguments in batch]
 
 
 class Crew:
@@ -100,14 +91,15 @@ class Crew:
         if len(batches) > MAX_BATCHES:
             raise ValueError(f"{len(batches)} batches; at most {MAX_BATCHES} are possible")
         done: dict[int, list[Any]] = {}
-        if self._process is not None and self._hand_out(batches):
-            while (entry := os.read(self._queue_out, _ENTRY)) != _END:
+        process = self._process
+        if process is not None and self._hand_out(process, batches):
+            while (entry := os.read(self._queue_out, ENTRY_BYTES)) != END:
                 index = int.from_bytes(entry, "little")
                 done[index] = run(batches[index])
                 after_each(len(done))
             self._unread += 1
             while self._unread and len(done) < len(batches):
-                answer = self._answer(lambda: after_each(len(done)))
+                answer = _answer(process, lambda: after_each(len(done)))
                 if answer is None:
                     self.dismiss()
                     break
@@ -120,57 +112,23 @@ class Crew:
                 after_each(len(done))
         return [done[index] for index in range(len(batches))]
 
-    def _hand_out(self, batches: list[Batch]) -> bool:
-        entries = b"".join(index.to_bytes(_ENTRY, "little") for index in range(len(batches)))
+    def _hand_out(self, process: subprocess.Popen[bytes], batches: list[Batch]) -> bool:
+        entries = b"".join(index.to_bytes(ENTRY_BYTES, "little") for index in range(len(batches)))
         try:
-            _send(self._process.stdin, batches)  # type: ignore[union-attr]  # both are pipes while it runs
+            send(cast("BinaryIO", process.stdin), batches)
         except OSError:
             self.dismiss()
             return False
-        os.write(self._queue_in, entries + _END + _END)
+        os.write(self._queue_in, entries + END + END)
         return True
 
-    def _answer(self, waiting: Callable[[], None]) -> dict[int, list[Any]] | None:
-        stream = self._process.stdout  # type: ignore[union-attr]
-        poll = select.poll()
-        poll.register(stream, select.POLLIN | select.POLLHUP)  # type: ignore[arg-type]
-        while not poll.poll(_POLL_MS):
-            waiting()
-        answer: dict[int, list[Any]] | None = _receive(stream)
-        return answer
 
-
-def serve(queue: int) -> None:
-    """The second process: reads rounds of batches from standard input and answers on standard output."""
-    while (batches := _receive(sys.stdin.buffer)) is not None:
-        done: dict[int, list[Any]] = {}
-        while (entry := os.read(queue, _ENTRY)) != _END:
-            index = int.from_bytes(entry, "little")
-            done[index] = run(batches[index])
-        _send(sys.stdout.buffer, done)
-
-
-def _send(stream: Any, message: Any) -> None:
-    content = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    view = memoryview(len(content).to_bytes(_LENGTH, "little") + content)
-    while view:
-        view = view[stream.write(view) :]
-    stream.flush()
-
-
-def _receive(stream: Any) -> Any:
-    """The next message, or None at the end of the stream."""
-    header = _exactly(stream, _LENGTH)
-    content = _exactly(stream, int.from_bytes(header, "little")) if header is not None else None
-    return pickle.loads(content) if content is not None else None  # noqa: S301  (from our own process)
-
-
-def _exactly(stream: Any, length: int) -> bytes | None:
-    parts: list[bytes] = []
-    while length:
-        part = stream.read(length)
-        if not part:
-            return None
-        parts.append(part)
-        length -= len(part)
-    return b"".join(parts)
+def _answer(process: subprocess.Popen[bytes], waiting: Callable[[], None]) -> dict[int, list[Any]] | None:
+    """The second process's next answer; None if it has ended."""
+    stream = cast("BinaryIO", process.stdout)
+    poll = select.poll()
+    poll.register(stream, select.POLLIN | select.POLLHUP)
+    while not poll.poll(_POLL_MS):
+        waiting()
+    answer: dict[int, list[Any]] | None = receive(stream)
+    return answer

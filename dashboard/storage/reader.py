@@ -16,10 +16,9 @@ from pathlib import Path
 
 from dashboard.registry.references import Digest, InvalidReference, RepositoryName, Tag, parse_digest, parse_tag
 
-from . import layout
+from . import digests, layout
 from .errors import BlobMissing, LinkCorrupt, LinkMissing, NotReadable
 from .files import MAX_LINK_BYTES, MAX_MANIFEST_BYTES, OverBound, read_regular
-from .units import parse_link
 
 _EMPTY_LINK_WAIT_SECONDS = 0.05
 
@@ -57,7 +56,7 @@ class Reader:
         base = f"{layout.repository(repository)}/{layout.REVISIONS}"
         for algorithm in self._names(base):
             for name in self._names(f"{base}/{algorithm}"):
-                if layout.is_encoded(algorithm, name):
+                if digests.is_encoded(algorithm, name):
                     digest = parse_digest(f"{algorithm}:{name}")
                     if self.holds(repository, digest):
                         found.append(digest)
@@ -99,7 +98,7 @@ class Reader:
         if not raw.strip():
             time.sleep(_EMPTY_LINK_WAIT_SECONDS)  # 2.8 and 3.0 truncate a link before they write it
             raw = self._read_link(path)
-        digest = parse_link(raw)
+        digest = digests.parse_link(raw)
         if not digest:
             raise LinkCorrupt(path)
         return Digest(digest)

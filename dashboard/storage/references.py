@@ -7,16 +7,22 @@ descriptors: a scan parses every manifest of the registry. Formats: OCI image sp
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from dashboard.registry import media_types
-from dashboard.registry.references import is_digest
 
-from .facts import ManifestFacts
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing itself takes as long to import as all the rest
+    from typing import Any
+
+# Config and layers; children; subject or an empty text; those layers that lie elsewhere by design. Plain text as the
+# pusher wrote it: whether it is a digest is asked where it matters, not a hundred thousand times here.
+References = tuple[tuple[str, ...], tuple[str, ...], str, tuple[str, ...]]
+
+_LEGACY, _INDEX, _IMAGE = media_types.LEGACY_TYPES, media_types.INDEX_TYPES, media_types.MANIFEST_TYPES
 
 
-def references_of(raw: bytes) -> ManifestFacts | None:
-    """The digests that the manifest in `raw` refers to; None if it is no JSON object. Never raises."""
+def references_of(raw: bytes) -> References | None:
+    """What the manifest in `raw` refers to; None if it is no JSON object. Never raises."""
     try:
         document = json.loads(raw)
     except (ValueError, RecursionError):
@@ -24,21 +30,22 @@ def references_of(raw: bytes) -> ManifestFacts | None:
     if not isinstance(document, dict):
         return None
     kind = _media_type(document)
+    if kind in _LEGACY:
+        return _texts(document.get("fsLayers"), "blobSum"), (), "", ()
     content: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
-    if kind in media_types.LEGACY_TYPES:
-        return ManifestFacts(content=_legacy_layers(document))
-    if kind not in media_types.INDEX_TYPES:
+    if kind not in _INDEX:
         layers = document.get("layers")
-        if not layers and kind not in media_types.MANIFEST_TYPES:
+        if not layers and kind not in _IMAGE:
             layers = document.get("blobs")
-        content = _digests([document.get("config")]) + _digests(layers)
+        content = _texts([document.get("config")], "digest") + _texts(layers, "digest")
         foreign = _foreign(layers)
-    if kind not in media_types.MANIFEST_TYPES:
-        children = _digests(document.get("manifests"))
-    subject = _digests([document.get("subject")])
-    return ManifestFacts(content, children, subject[0] if subject else "", foreign)
+    if kind not in _IMAGE:
+        children = _texts(document.get("manifests"), "digest")
+    subject = document.get("subject")
+    subject = subject.get("digest") if isinstance(subject, dict) else ""
+    return content, children, subject if isinstance(subject, str) else "", foreign
 
 
 def _media_type(document: dict[str, Any]) -> str:
@@ -52,27 +59,19 @@ def _media_type(document: dict[str, Any]) -> str:
     return media_types.OCI_MANIFEST if isinstance(document.get("config"), dict) else ""
 
 
-def _digests(entries: Any) -> tuple[str, ...]:
+def _texts(entries: Any, key: str) -> tuple[str, ...]:
     if not isinstance(entries, list):
         return ()
-    found = [entry.get("digest") for entry in entries if isinstance(entry, dict)]
-    return tuple(digest for digest in found if isinstance(digest, str) and is_digest(digest))
+    return tuple([text for entry in entries if type(entry) is dict and type(text := entry.get(key)) is str])
 
 
 def _foreign(layers: Any) -> tuple[str, ...]:
     if not isinstance(layers, list):
         return ()
-    return _digests([entry for entry in layers if isinstance(entry, dict) and entry.get("urls") and _is_foreign(entry)])
+    elsewhere = [entry for entry in layers if type(entry) is dict and entry.get("urls") and _is_foreign(entry)]
+    return _texts(elsewhere, "digest")
 
 
 def _is_foreign(entry: dict[str, Any]) -> bool:
     declared = entry.get("mediaType")
     return isinstance(declared, str) and media_types.bare(declared) in media_types.FOREIGN_LAYER_TYPES
-
-
-def _legacy_layers(document: dict[str, Any]) -> tuple[str, ...]:
-    layers = document.get("fsLayers")
-    if not isinstance(layers, list):
-        return ()
-    found = [entry.get("blobSum") for entry in layers if isinstance(entry, dict)]
-    return tuple(digest for digest in found if isinstance(digest, str) and is_digest(digest))

@@ -15,13 +15,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dashboard.registry.references import MAX_REPOSITORY_LENGTH, InvalidReference, parse_tag
 
-from . import layout, units
+from . import digests, layout, units
 from .errors import Cancelled, RootUnreadable
-from .facts import MAX_PROBLEMS, Facts, Problem, RepositoryFacts
+from .facts import MAX_PROBLEMS, Facts, ManifestFacts, Problem, RepositoryFacts
 from .files import leads_to_ancestor, printable, weigh
 from .partner import MAX_BATCHES, Batch, Crew, Unit
 
@@ -73,19 +73,19 @@ class Scan:
         if len(fans) >= 256 and len(self._names("/".join(("blobs", *fans[0])))) >= _WORTH_A_PARTNER:
             crew.enlist()
         work: list[Batch] = [[("list_blobs", (self._v2, algorithm, fan, self._young_after))] for algorithm, fan in fans]
-        for (found,) in crew.work(work, self._reporter("blobs", len(work))):
-            self._facts.blobs.update(found.sizes)
-            self._facts.young.update(found.young)
-            self._report(found.problems)
+        for ((sizes, young, problems),) in crew.work(work, self._reporter("blobs", len(work))):
+            self._facts.blobs.update(sizes)
+            self._facts.young.update(young)
+            self._report(Problem(*problem) for problem in problems)
 
     def _fans(self) -> Iterator[tuple[str, str]]:
         for algorithm in self._directories("blobs", must_be_readable=True):
             below = f"blobs/{algorithm}"
-            if algorithm not in layout.ALGORITHMS:
+            if algorithm not in digests.ALGORITHMS:
                 self._stray("blob-name", below)
                 continue
             for fan in self._directories(below):
-                if layout.is_fan_out(fan):
+                if digests.is_fan_out(fan):
                     yield algorithm, fan
                 else:
                     self._stray("blob-name", f"{below}/{fan}")
@@ -109,23 +109,29 @@ class Scan:
                     paths = (f"{still.below}/{printable(name)}/{link}" for name in still.names)
                     self._report(Problem("link-corrupt", path) for path in paths)
 
-    def _take(self, part: _Part, found: units.Links | units.Revisions | units.Uploads) -> list[_Part]:
+    def _take(self, part: _Part, found: tuple[Any, ...]) -> list[_Part]:
         """Adds what a unit found; returns what must be read again."""
-        self._report(found.problems)
-        if isinstance(found, units.Uploads):
-            for device, inode, size in found.uploads:
-                if (device, inode) not in self._seen_uploads:
-                    self._seen_uploads.add((device, inode))
-                    self._facts.uploads += 1
-                    self._facts.upload_bytes += size
+        self._report(Problem(*problem) for problem in found[-1])
+        if part.reader == "read_uploads":
+            self._take_uploads(found[0])
             return []
         repository = self._facts.repositories[part.repository]
-        if isinstance(found, units.Revisions):
-            repository.revisions.update(found.digests)
-            self._facts.manifests.update(found.manifests)
+        entries, empty = found[0], found[1]
+        if part.reader == "read_revisions":
+            repository.revisions.update(entries)
+            for digest, references in entries.items():
+                if references is not None:
+                    self._facts.manifests[digest] = ManifestFacts(*references)
         else:
-            repository.tags.update(found.digests)
-        return [part._replace(names=found.empty)] if found.empty else []
+            repository.tags.update(entries)
+        return [part._replace(names=empty)] if empty else []
+
+    def _take_uploads(self, uploads: list[units.Upload]) -> None:
+        for device, inode, size in uploads:
+            if (device, inode) not in self._seen_uploads:
+                self._seen_uploads.add((device, inode))
+                self._facts.uploads += 1
+                self._facts.upload_bytes += size
 
     def _walk(self) -> Iterator[list[_Part]]:
         """The parts to be read of every repository, in the order of a walk. Adds the repositories to the facts."""
@@ -172,7 +178,7 @@ class Scan:
         revisions = f"{below}/{layout.REVISIONS}"
         for algorithm in self._names(revisions):
             path = f"{revisions}/{algorithm}"
-            if algorithm not in layout.ALGORITHMS:
+            if algorithm not in digests.ALGORITHMS:
                 self._stray("revision-name", path)
                 continue
             names = [name for name in self._names(path) if self._is_encoded(path, algorithm, name)]
@@ -187,7 +193,7 @@ class Scan:
         return True
 
     def _is_encoded(self, below: str, algorithm: str, name: str) -> bool:
-        if layout.is_encoded(algorithm, name):
+        if digests.is_encoded(algorithm, name):
             return True
         self._stray("revision-name", f"{below}/{name}")
         return False

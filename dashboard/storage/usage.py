@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -165,47 +166,51 @@ def measure(
     v2 = str(layout.v2_directory(root).absolute())
     start = time.perf_counter()
     facts = Scan(v2, young_after=now - in_flight_seconds, progress=progress, cancelled=cancelled).run()
-    report(facts.problems, check(v2, facts))
     metadata = None
     if full:
         metadata, problems = read_metadata(v2, facts, progress, cancelled)
         report(facts.problems, problems)
-    return _account(facts, metadata, start)
+    return _account(v2, facts, metadata, start)
 
 
-def _account(facts: Facts, metadata: Metadata | None, start: float) -> Usage:
+def _account(v2: str, facts: Facts, metadata: Metadata | None, start: float) -> Usage:
     size_of = facts.blobs
-    all_blobs = size_of.keys()
-    reach = [garbage.reached(r.revisions, facts.manifests) & all_blobs for r in facts.repositories]
-    reach_by_tags = [
-        garbage.reached(garbage.tagged(r, facts.manifests), facts.manifests) & all_blobs for r in facts.repositories
-    ]
+    held_by, reached_by = [], []
+    for repository in facts.repositories:
+        tagged_revisions = garbage.tagged(repository, facts.manifests)
+        held = garbage.reached(tagged_revisions, facts.manifests)
+        held_by.append(held)
+        reached_by.append(held | garbage.reached(repository.revisions - tagged_revisions, facts.manifests))
     referenced: set[str] = set()
     shared: set[str] = set()
-    for blobs in reach:
+    for blobs in reached_by:
         shared |= referenced & blobs
         referenced |= blobs
-    tagged = set().union(*reach_by_tags)
+    tagged: set[str] = set().union(*held_by)
+    report(facts.problems, check(v2, facts, referenced))
+
+    def bytes_of(blobs: Iterable[str]) -> int:
+        return sum(map(size_of.get, blobs, repeat(0)))  # what is not on the disk weighs nothing
 
     def amount(blobs: Iterable[str]) -> Amount:
-        sizes = [size_of[blob] for blob in blobs]
+        sizes = [size_of[blob] for blob in blobs if blob in size_of]
         return Amount(len(sizes), sum(sizes))
 
     by_repository = []
-    for repository, blobs, held in zip(facts.repositories, reach, reach_by_tags, strict=True):
-        total, total_held = amount(blobs).bytes, amount(held).bytes
+    for repository, blobs, held in zip(facts.repositories, reached_by, held_by, strict=True):
+        total, total_held = bytes_of(blobs), bytes_of(held)
         by_repository.append(
             RepositoryUsage(
                 name=repository.name,
                 tags=len(repository.tags),
                 bytes=total,
-                exclusive_bytes=amount(blobs - shared).bytes,
+                exclusive_bytes=bytes_of(blobs - shared),
                 tagged_bytes=total_held,
-                tagged_exclusive_bytes=amount(held - shared).bytes,
+                tagged_exclusive_bytes=bytes_of(held - shared),
                 untagged_bytes=total - total_held,
             )
         )
-    orphans = all_blobs - referenced
+    orphans = size_of.keys() - referenced
     return Usage(
         repositories=len(facts.repositories),
         tags=sum(len(repository.tags) for repository in facts.repositories),

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -266,6 +267,20 @@ def test_a_manifest_that_cannot_be_read_reaches_itself_and_is_named(tree: Tree, 
     assert usage.tagged == Amount(before.tagged.count + 1, before.tagged.bytes + len(content))
 
 
+def test_texts_that_are_no_digests_are_never_taken_for_paths(tree: Tree) -> None:
+    before = scanned(tree)
+    entry = {"digest": "sha256:../../../../repositories/app", "size": 1}
+    digest = tree.manifest("app", {"schemaVersion": 2, "config": entry, "layers": [entry], "subject": entry})
+    index = tree.index("app", ["../../../../../../../../etc/passwd", "sha256:"])
+
+    usage = scanned(tree)
+
+    lacking, broken = (str(tree.revision_path("app", each).relative_to(tree.v2)) for each in (digest, index))
+    assert usage.problems == (Problem("blob-missing", lacking, 71), Problem("child-missing", broken, 71))
+    assert usage.untagged == Amount(2, tree.size(digest, index))
+    assert usage.tagged == before.tagged
+
+
 def test_a_layer_that_is_gone_is_named_with_the_revision_and_a_foreign_one_is_not(tree: Tree) -> None:
     foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
     elsewhere = {"mediaType": foreign, "digest": f"sha256:{'1' * 64}", "size": 9, "urls": ["https://example.com/x"]}
@@ -340,8 +355,8 @@ def test_a_push_in_the_middle_of_a_scan_makes_no_orphan_and_no_problem(
     """Blobs are listed first: what is pushed afterwards is missing from the listing, not unreferenced in it."""
     list_blobs = units.list_blobs
 
-    def list_and_push(*arguments: object) -> units.Blobs:
-        found = list_blobs(*arguments)  # type: ignore[arg-type]  # passed on
+    def list_and_push(*arguments: Any) -> object:
+        found = list_blobs(*arguments)
         tree.tag("app", "pushed", tree.image("app", [tree.blob("pushed", 10)], note="pushed"))
         return found
 

@@ -69,7 +69,7 @@ def test_the_second_process_really_starts_and_works(tree: Tree) -> None:
         assert len(mine) < 200, "the other process took nothing"
         again = crew.work(batches, lambda done: None)
     assert results == again
-    assert [len(found.sizes) for (found,) in results[:250]] == [len(found.sizes) for (found,) in again[:250]]
+    assert sum(len(sizes) for ((sizes, _, _),) in results) >= 256 * scan._WORTH_A_PARTNER
 
 
 def test_the_result_is_that_of_one_process(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
