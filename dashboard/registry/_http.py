@@ -78,15 +78,17 @@ class Response:
         self._response = response
         self._deadline = deadline
         self.status = response.status_code
+        self._headers: dict[str, list[str]] = {}
+        for name, value in response.headers.raw:
+            self._headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
 
     def header(self, name: str) -> str:
         """The header's value, several joined by a comma; empty if there is none."""
-        value: str = self._response.headers.get(name, "")
-        return value
+        return ", ".join(self._headers.get(name.lower(), ()))
 
     def headers(self, name: str) -> list[str]:
         """Every line of this header."""
-        return self._response.headers.get_list(name)
+        return self._headers.get(name.lower(), [])
 
     def chunks(self) -> Iterator[bytes]:
         """The body as it was sent. Raises HttpFailure, also when the deadline passes between two parts."""

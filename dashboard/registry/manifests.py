@@ -40,8 +40,14 @@ class Platform:
     variant: str = ""
     os_version: str = ""
 
+    @property
+    def machine(self) -> str:
+        """Architecture and variant; the one variant that every arm64 is left out."""
+        default = self.architecture == "arm64" and self.variant == "v8"
+        return "/".join(part for part in (self.architecture, "" if default else self.variant) if part)
+
     def __str__(self) -> str:
-        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+        return "/".join(part for part in (self.os, self.machine) if part)
 
 
 @dataclass(frozen=True, slots=True)
