@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 (Django's name)
+from django.core.exceptions import ImproperlyConfigured
 
 from dashboard.models import Registry
 from dashboard.models.registry import SLUG_PATTERN
@@ -26,8 +27,10 @@ MIN_SECRET_LENGTH = 32
 def secrets_are_set(**_: Any) -> list[CheckMessage]:
     """SECRET_KEY and DASHBOARD_CREDENTIAL_KEYS."""
     found: list[CheckMessage] = []
-    # An empty key makes Django itself raise on access, so the settings module is asked.
-    secret = getattr(settings._wrapped, "SECRET_KEY", "")
+    try:
+        secret = str(settings.SECRET_KEY)
+    except ImproperlyConfigured:  # Django's own answer to an empty key
+        secret = ""
     if len(secret) < MIN_SECRET_LENGTH:
         found.append(
             Error(
@@ -64,7 +67,10 @@ def registry_is_well_described(**_: Any) -> list[CheckMessage]:
         found.append(
             Error(
                 "DASHBOARD_REGISTRY_URL is not a plain http or https address.",
-                hint="Give the address before /v2/, without user name and password; these go to DASHBOARD_REGISTRY_USERNAME and _PASSWORD.",
+                hint=(
+                    "Give the address before /v2/, without user name and password; "
+                    "these go to DASHBOARD_REGISTRY_USERNAME and _PASSWORD."
+                ),
                 id="dashboard.E003",
             )
         )
@@ -77,7 +83,13 @@ def registry_is_well_described(**_: Any) -> list[CheckMessage]:
             )
         )
     if settings.REGISTRY_ACT_WITH not in Registry.ActWith.values:
-        found.append(Error("DASHBOARD_REGISTRY_ACT_WITH is neither own nor default.", hint="Set it to own or default.", id="dashboard.E005"))
+        found.append(
+            Error(
+                "DASHBOARD_REGISTRY_ACT_WITH is neither own nor default.",
+                hint="Set it to own or default.",
+                id="dashboard.E005",
+            )
+        )
     found += _ca_file() + _storage_root()
     return found
 
@@ -89,7 +101,11 @@ def base_url_is_an_address(**_: Any) -> list[CheckMessage]:
     if parts.scheme in {"http", "https"} and parts.hostname:
         return []
     return [
-        Error("DASHBOARD_BASE_URL is not an http or https address.", hint="For example https://strata.example.com", id="dashboard.E008")
+        Error(
+            "DASHBOARD_BASE_URL is not an http or https address.",
+            hint="For example https://strata.example.com",
+            id="dashboard.E008",
+        )
     ]
 
 
@@ -101,8 +117,13 @@ def _ca_file() -> list[CheckMessage]:
     except (OSError, ssl.SSLError):
         return [
             Error(
-                f"DASHBOARD_REGISTRY_CA_FILE names {settings.REGISTRY_CA_FILE}, which cannot be read as PEM certificates.",
-                hint="Name a readable file with the certificate of the authority that signed the registry's certificate.",
+                (
+                    "DASHBOARD_REGISTRY_CA_FILE names "
+                    f"{settings.REGISTRY_CA_FILE}, which cannot be read as PEM certificates."
+                ),
+                hint=(
+                    "Name a readable file with the certificate of the authority that signed the registry's certificate."
+                ),
                 id="dashboard.E006",
             )
         ]

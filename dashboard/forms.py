@@ -29,7 +29,9 @@ class CredentialForm(forms.Form):
     username = forms.CharField(
         label=_("User name on the registry"),
         max_length=255,
-        widget=forms.TextInput(attrs={"class": "field", "autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+        widget=forms.TextInput(
+            attrs={"class": "field", "autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+        ),
     )
     password = forms.CharField(
         label=_("Password or token"),

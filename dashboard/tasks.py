@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboard.models import Job
 from dashboard.services import jobs, usage
+from dashboard.services.deletion.recover import forget_old_plans, recover_all
 
 _RUNNERS = {Job.Kind.SCAN: usage.run_scan}
 
@@ -24,5 +25,7 @@ def run_job(job_id: str) -> None:
 
 def look_after() -> None:
     """Every minute and at the worker's start: what was left lying is taken up, what is due is asked for."""
+    recover_all()
+    forget_old_plans()
     jobs.look_after()
     usage.ask_for_due_scans()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from dashboard.views import accounts, blob, health, home, image, repositories, status, storage, tags
+from dashboard.views import accounts, blob, delete, health, home, image, repositories, status, storage, tags
 
 
 class RepositoryConverter:
@@ -50,5 +50,6 @@ urlpatterns = [
     path(f"{REPOSITORY}-/tags/<segment:tag>/", image.tag, name="tag"),
     path(f"{REPOSITORY}-/manifests/<segment:digest>/", image.manifest, name="manifest"),
     path(f"{REPOSITORY}-/blobs/<segment:digest>/", blob.blob, name="blob"),
+    path(f"{REPOSITORY}-/delete/", delete.delete, name="delete"),
     path(REPOSITORY, tags.tags, name="tags"),
 ]

@@ -55,7 +55,9 @@ class JoinedStaticFiles(CompressedManifestStaticFilesStorage):
         if not dry_run:
             for name, pattern in BUNDLES.items():
                 folder = pattern.split("/")[0] + "/"
-                sources = sorted(path for path in paths if path.startswith(folder) and path.endswith(Path(pattern).suffix))
+                sources = sorted(
+                    path for path in paths if path.startswith(folder) and path.endswith(Path(pattern).suffix)
+                )
                 self._write(name, "\n".join(self._read(source) for source in sources))
                 paths[name] = (self, name)
                 for source in sources:

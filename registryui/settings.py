@@ -27,7 +27,9 @@ _base = urlsplit(BASE_URL)
 TRUSTED_PROXIES = env.number("DASHBOARD_TRUSTED_PROXIES", 0)
 
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS") or sorted({_base.hostname or "127.0.0.1", "127.0.0.1", "localhost"})
-CSRF_TRUSTED_ORIGINS = [f"{_base.scheme}://{_base.netloc}"] if _base.scheme in {"http", "https"} and _base.netloc else []
+CSRF_TRUSTED_ORIGINS = (
+    [f"{_base.scheme}://{_base.netloc}"] if _base.scheme in {"http", "https"} and _base.netloc else []
+)
 FORCE_SCRIPT_NAME = _base.path or None
 USE_X_FORWARDED_HOST = TRUSTED_PROXIES > 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
@@ -86,7 +88,9 @@ TEMPLATES = [
 
 DATABASES = {
     "default": dj_database_url.parse(
-        env.secret("DATABASE_URL") or f"sqlite:///{STATE_DIR / 'strata.sqlite3'}", conn_max_age=60, conn_health_checks=True
+        env.secret("DATABASE_URL") or f"sqlite:///{STATE_DIR / 'strata.sqlite3'}",
+        conn_max_age=60,
+        conn_health_checks=True,
     )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
@@ -106,7 +110,12 @@ AUTHENTICATION_BACKENDS = [
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"

@@ -29,7 +29,7 @@ def blob_page(access: Access, repository: str, found: BlobInspection) -> BlobPag
         repository=repository,
         repository_url=links.repository(access.registry, repository),
         digest=found.digest,
-        bytes=found.bytes,
+        bytes=found.size,
         json=pretty_json(found.text),
         host=access.registry.public_host,
     )

@@ -27,7 +27,10 @@ _REGISTRY: dict[str, Sentence] = {
     "tls-failed": (
         _("%(registry)s could not be trusted"),
         _("The TLS connection failed: %(reason)s. Nothing was sent, no password either."),
-        _("If a private authority signed the certificate, name its file in DASHBOARD_REGISTRY_CA_FILE; if the certificate is for another name, use that name."),
+        _(
+            "If a private authority signed the certificate, name its file in "
+            "DASHBOARD_REGISTRY_CA_FILE; if the certificate is for another name, use that name."
+        ),
     ),
     "timed-out": (
         _("%(registry)s did not answer in time"),
@@ -45,7 +48,11 @@ _REGISTRY: dict[str, Sentence] = {
         _("Ask who runs the registry for the right, or act as somebody who has it."),
     ),
     "not-found": (_("Not found on %(registry)s"), _("%(subject)s does not exist."), ""),
-    "repository-unknown": (_("No such repository on %(registry)s"), _("%(registry)s has no repository %(subject)s."), ""),
+    "repository-unknown": (
+        _("No such repository on %(registry)s"),
+        _("%(registry)s has no repository %(subject)s."),
+        "",
+    ),
     "manifest-unknown": (_("No such tag or image on %(registry)s"), _("%(subject)s does not exist, or no longer."), ""),
     "blob-unknown": (_("No such blob on %(registry)s"), _("%(subject)s does not exist in this repository."), ""),
     "unsupported": (_("%(registry)s does not do that"), _("It answered 405 to %(operation)s."), ""),
@@ -142,7 +149,7 @@ class Problem:
     @property
     def is_missing(self) -> bool:
         """Whether it only says that something is not there."""
-        return self.status == 404  # noqa: PLR2004
+        return self.status == 404
 
 
 def problem_of(error: RegistryError | StorageError) -> Problem:

@@ -32,9 +32,11 @@ class Size:
 def size(count: int) -> Size:
     """`count` bytes in B, KiB, MiB …: one decimal, none below 1 KiB."""
     value, unit = float(count), 0
-    while value >= 1023.95 and unit < len(_UNITS) - 1:  # noqa: PLR2004 (1023.95 would round to 1024.0)
+    while value >= 1023.95 and unit < len(_UNITS) - 1:
         value, unit = value / 1024, unit + 1
-    number = number_format(count if unit == 0 else round(value, 1), decimal_pos=0 if unit == 0 else 1, force_grouping=True)
+    number = number_format(
+        count if unit == 0 else round(value, 1), decimal_pos=0 if unit == 0 else 1, force_grouping=True
+    )
     exact = ngettext("%(count)s byte", "%(count)s bytes", count) % {"count": number_format(count, force_grouping=True)}
     return Size(count, number, _UNITS[unit], exact)
 
@@ -44,7 +46,7 @@ def share(part: int, whole: int) -> str:
     if whole <= 0 or part <= 0:
         return number_format(0, decimal_pos=1) + " %"
     percent = 100 * part / whole
-    if percent < 0.1:  # noqa: PLR2004 (the smallest figure shown)
+    if percent < 0.1:
         return "< " + number_format(0.1, decimal_pos=1) + " %"
     return number_format(round(percent, 1), decimal_pos=1) + " %"
 
@@ -67,10 +69,10 @@ def moment(when: dt.datetime | None, now: dt.datetime | None = None) -> Moment |
 
 
 def relative(when: dt.datetime, now: dt.datetime | None = None) -> str:
-    """"3 hours ago", "in 5 minutes", "just now": one unit, rounded down."""
+    """ "3 hours ago", "in 5 minutes", "just now": one unit, rounded down."""
     seconds = ((now or timezone.now()) - when).total_seconds()
     past, amount = seconds >= 0, abs(int(seconds))
-    if amount < 10:  # noqa: PLR2004 (nobody counts these seconds)
+    if amount < 10:
         return gettext("just now")
     span = duration(amount)
     return gettext("%(span)s ago") % {"span": span} if past else gettext("in %(span)s") % {"span": span}
@@ -78,18 +80,18 @@ def relative(when: dt.datetime, now: dt.datetime | None = None) -> str:
 
 def duration(seconds: int) -> str:
     """A span in its largest unit, rounded down."""
-    if seconds < 60:  # noqa: PLR2004
+    if seconds < 60:
         return ngettext("%(n)s second", "%(n)s seconds", seconds) % {"n": seconds}
     minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
     if hours < 1:
         return ngettext("%(n)s minute", "%(n)s minutes", minutes) % {"n": minutes}
     if days < 1:
         return ngettext("%(n)s hour", "%(n)s hours", hours) % {"n": hours}
-    if days < 14:  # noqa: PLR2004 (two weeks)
+    if days < 14:
         return ngettext("%(n)s day", "%(n)s days", days) % {"n": days}
-    if days < 60:  # noqa: PLR2004
+    if days < 60:
         return ngettext("%(n)s week", "%(n)s weeks", days // 7) % {"n": days // 7}
-    if days < 730:  # noqa: PLR2004
+    if days < 730:
         return ngettext("%(n)s month", "%(n)s months", days // 30) % {"n": days // 30}
     return ngettext("%(n)s year", "%(n)s years", days // 365) % {"n": days // 365}
 

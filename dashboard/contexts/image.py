@@ -190,7 +190,9 @@ def image_page(access: Access, repository: str, tag: str, found: Inspection) -> 
         document=document_label(shown.media_type) if shown else "",
         media_type=shown.media_type if shown else "",
         artifact_type=shown.artifact_type if shown else "",
-        platform=str(found.child.descriptor.platform or "") if found.child else (str(config.platform) if config else ""),
+        platform=str(found.child.descriptor.platform or "")
+        if found.child
+        else (str(config.platform) if config else ""),
         system=config.platform.os_version if config else "",
         shown_bytes=root.compressed_bytes if shown is root.manifest else (shown.content_bytes if shown else 0),
         layer_count=len(real_layers),
@@ -234,12 +236,22 @@ def _tabs(path: str, found: Inspection) -> list[Tab]:
     attestations = {c.descriptor.attests: c for c in found.root.children if c.descriptor.is_attestation}
     tabs: list[Tab] = []
     for child in found.root.platforms:
-        label = str(child.descriptor.platform or kind_label(child.manifest) if child.manifest else child.descriptor.platform or "?")
+        label = str(
+            child.descriptor.platform or kind_label(child.manifest)
+            if child.manifest
+            else child.descriptor.platform or "?"
+        )
         url = links.with_query(path, platform=label)
         current = child.descriptor.digest == chosen
         missing = child.manifest is None
-        note = "" if not missing else (gettext("not in the registry") if child.is_missing else gettext("could not be read"))
-        tabs.append(Tab(label, note, url, current, missing, bytes=child.manifest.content_bytes if child.manifest else None))
+        note = (
+            ""
+            if not missing
+            else (gettext("not in the registry") if child.is_missing else gettext("could not be read"))
+        )
+        tabs.append(
+            Tab(label, note, url, current, missing, bytes=child.manifest.content_bytes if child.manifest else None)
+        )
         if (attestation := attestations.get(child.descriptor.digest)) is not None:
             tabs.append(
                 Tab(
@@ -257,7 +269,9 @@ def _tabs(path: str, found: Inspection) -> list[Tab]:
 
 
 def _predicate(child: Child) -> str:
-    types = [d.annotations.get("in-toto.io/predicate-type", "") for d in child.manifest.layers] if child.manifest else []
+    types = (
+        [d.annotations.get("in-toto.io/predicate-type", "") for d in child.manifest.layers] if child.manifest else []
+    )
     names = []
     if any("slsa.dev/provenance" in t for t in types):
         names.append(gettext("provenance"))
@@ -372,4 +386,3 @@ def _variable(text: str) -> Variable:
 
 def _labels(labels: Mapping[str, str]) -> list[tuple[str, str]]:
     return sorted((key.removeprefix(_OCI_PREFIX), value) for key, value in labels.items())
-

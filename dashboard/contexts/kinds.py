@@ -41,7 +41,7 @@ def is_attestation(manifest: Manifest) -> bool:
 
 
 def kind_label(manifest: Manifest) -> str:
-    """"Helm chart", "Signature", "Legacy image" …; empty for an image or index, whose platforms say enough."""
+    """ "Helm chart", "Signature", "Legacy image" …; empty for an image or index, whose platforms say enough."""
     if is_signature(manifest):
         return gettext("Signature")
     if is_attestation(manifest):

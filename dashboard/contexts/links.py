@@ -1,4 +1,4 @@
-"""Addresses of our pages. A repository's own address is the base of all that belongs to it (design: `/-/` separates)."""
+"""Addresses of our pages. A repository's own address is the base of all that belongs to it."""
 
 from __future__ import annotations
 

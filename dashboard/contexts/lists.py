@@ -76,7 +76,9 @@ def pagination(path: str, query: ListQuery, page: Page[object]) -> Pagination:
 def name_sort(path: str, query: ListQuery) -> SortLink:
     """The link that turns the order by name round."""
     if query.descending:
-        return SortLink(address(path, query, sort="name"), "descending", gettext("sorted by name, the highest version first"))
+        return SortLink(
+            address(path, query, sort="name"), "descending", gettext("sorted by name, the highest version first")
+        )
     return SortLink(address(path, query, sort="-name"), "ascending", gettext("sorted by name"))
 
 

@@ -30,7 +30,9 @@ class PullBox:
 
 def pull_box(host: str, repository: str, *, tag: str, digest: str) -> PullBox:
     """The commands for `tag` (if there is one) and `digest`."""
-    references = ([("tag", f"{repository}:{tag}")] if tag else []) + ([("digest", f"{repository}@{digest}")] if digest else [])
+    references = ([("tag", f"{repository}:{tag}")] if tag else []) + (
+        [("digest", f"{repository}@{digest}")] if digest else []
+    )
     return PullBox(
         tools=TOOLS,
         by=[by for by, _ in references],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,6 +16,8 @@ from .errors import Problem, problem_of
 from .lists import Pagination, SortLink, name_sort, pagination
 
 TAGS_NAMED = 6
+_ATTACHED = re.compile(r"sha256-[a-f0-9]{64}(\.\w+)?")
+"""Tags of signatures and other referrers: they name nothing that a person would pull."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,8 @@ def repositories_page(access: Access, query: ListQuery, found: RepositoryList) -
 
 
 def _line(access: Access, row: RepositoryRow, by_namespace: bool) -> RepositoryLine:
-    named = row.tags[:TAGS_NAMED] if row.tags else ()
+    readable = [tag for tag in row.tags or () if not _ATTACHED.fullmatch(tag)]
+    named = readable[:TAGS_NAMED]
     return RepositoryLine(
         name=row.name,
         short_name=row.name.rpartition("/")[2] if by_namespace else row.name,

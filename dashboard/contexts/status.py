@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from dashboard.models import Registry
 from dashboard.registry.auth import AuthScheme
-from dashboard.registry.client import Capabilities, Deletion, Family, Ping
+from dashboard.registry.client import Capabilities, Deletion, Family
 from dashboard.registry.errors import RegistryError
 from dashboard.registry.results import DELETES_TAGS_ALTHOUGH_DISABLED
 from dashboard.services.access import Access
@@ -133,7 +133,12 @@ def _deletion(status: Status) -> Line:
         return Line(name, Level.WARNING, _("Not known"), _("The registry did not say whether it deletes."))
     deletion = status.capabilities.deletion
     if deletion is Deletion.BY_TAG:
-        return Line(name, Level.GOOD, _("On, by tag and by digest"), _("A single tag can be removed without touching its siblings."))
+        return Line(
+            name,
+            Level.GOOD,
+            _("On, by tag and by digest"),
+            _("A single tag can be removed without touching its siblings."),
+        )
     if deletion is Deletion.BY_DIGEST:
         found = _("A tag that shares its digest is untagged by a throw-away manifest, so that its siblings stay.")
         return Line(name, Level.GOOD, _("On, by digest only"), found)
@@ -149,7 +154,9 @@ def _deletion(status: Status) -> Line:
             _("Switch storage.maintenance.readonly off and restart the registry."),
         )
     if deletion is Deletion.REFUSED:
-        return Line(name, Level.WARNING, _("Not permitted to this credential"), _("The registry refused the question itself."))
+        return Line(
+            name, Level.WARNING, _("Not permitted to this credential"), _("The registry refused the question itself.")
+        )
     return Line(name, Level.WARNING, _("Not known"), _("The registry's answer does not tell whether it deletes."))
 
 

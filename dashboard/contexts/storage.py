@@ -28,14 +28,24 @@ ENLARGED_BELOW = 0.25
 SHOWN_PROBLEMS = 100
 
 _CURES = {
-    "blob-name": gettext_lazy("A file or directory among the blobs that is not named like one. Look at it; the registry ignores it."),
-    "child-missing": gettext_lazy("An index lists an image that the repository does not hold. Push the whole image again."),
+    "blob-name": gettext_lazy(
+        "A file or directory among the blobs that is not named like one. Look at it; the registry ignores it."
+    ),
+    "child-missing": gettext_lazy(
+        "An index lists an image that the repository does not hold. Push the whole image again."
+    ),
     "link-corrupt": gettext_lazy("A link does not hold a digest. Push the tag again, or remove the link's directory."),
-    "link-mismatch": gettext_lazy("A link names another digest than its directory. Look at it before a garbage collection."),
-    "manifest-corrupt": gettext_lazy("A manifest cannot be read as JSON. What it refers to counts as orphan; push it again."),
+    "link-mismatch": gettext_lazy(
+        "A link names another digest than its directory. Look at it before a garbage collection."
+    ),
+    "manifest-corrupt": gettext_lazy(
+        "A manifest cannot be read as JSON. What it refers to counts as orphan; push it again."
+    ),
     "manifest-too-large": gettext_lazy("A manifest is larger than any registry accepts. Look at it."),
     "not-a-file": gettext_lazy("Something else lies where a file belongs. It was not opened."),
-    "repository-name": gettext_lazy("A directory has a name that no repository may have. Garbage collection stops at it on 2.8."),
+    "repository-name": gettext_lazy(
+        "A directory has a name that no repository may have. Garbage collection stops at it on 2.8."
+    ),
     "stray-file": gettext_lazy("A file that does not belong to the layout. The registry may list it as a tag."),
     "symlink-broken": gettext_lazy("A symbolic link leads nowhere."),
     "symlink-loop": gettext_lazy("A symbolic link leads to a directory above itself. It was not entered."),
@@ -186,7 +196,10 @@ def storage_page(
         data=data,
         disk_bar=_bar(summed, disk) if snapshot and not alone else None,
         registry_bar=_bar(pieces, data) if snapshot and (alone or enlarged) and data else None,
-        why_alone=_("The file system counts less than the data files hold (compression, or files with holes), so the registry's parts stand alone.")
+        why_alone=_(
+            "The file system counts less than the data files hold (compression, "
+            "or files with holes), so the registry's parts stand alone."
+        )
         if alone
         else "",
         parts=parts,
@@ -196,7 +209,10 @@ def storage_page(
         lines=_lines(access, rows),
         hidden=len(report.get("by_repository", [])) - len(rows),
         repositories=report.get("repositories", 0),
-        problems=[ProblemLine(p["code"], p["path"], str(_CURES.get(p["code"], "")), p["bytes"]) for p in problems[:SHOWN_PROBLEMS]],
+        problems=[
+            ProblemLine(p["code"], p["path"], str(_CURES.get(p["code"], "")), p["bytes"])
+            for p in problems[:SHOWN_PROBLEMS]
+        ],
         problem_count=len(problems),
     )
 
@@ -210,22 +226,54 @@ def _parts(report: Mapping[str, Any], data: int, other: int | None, free: int | 
 
     def part(css: str, key: str, name: str, meaning: str, advice: str) -> Part:
         amount = report.get(key, {"count": 0, "bytes": 0})
-        return Part(css, name, meaning, advice, count_text(amount["count"]), amount["bytes"], share(amount["bytes"], whole))
+        return Part(
+            css, name, meaning, advice, count_text(amount["count"]), amount["bytes"], share(amount["bytes"], whole)
+        )
 
     orphans = _("Reached from no revision at all")
     if in_flight := _bytes(report, "in_flight"):
-        orphans = _("Reached from no revision; %(size)s of it younger than the bound, perhaps a push that is running") % {
-            "size": size(in_flight)
-        }
+        orphans = _(
+            "Reached from no revision; %(size)s of it younger than the bound, perhaps a push that is running"
+        ) % {"size": size(in_flight)}
     parts = [
-        part("own", "tagged_exclusive", _("Tagged, exclusive"), _("In one repository only"), _("Delete tags that nobody needs, then collect")),
-        part("shared", "tagged_shared", _("Tagged, shared"), _("In several repositories, stored once"), _("Nothing: sharing saves space")),
-        part("untagged", "untagged", _("Untagged"), _("Reached only from untagged revisions"), _("Delete the revisions, then collect")),
+        part(
+            "own",
+            "tagged_exclusive",
+            _("Tagged, exclusive"),
+            _("In one repository only"),
+            _("Delete tags that nobody needs, then collect"),
+        ),
+        part(
+            "shared",
+            "tagged_shared",
+            _("Tagged, shared"),
+            _("In several repositories, stored once"),
+            _("Nothing: sharing saves space"),
+        ),
+        part(
+            "untagged",
+            "untagged",
+            _("Untagged"),
+            _("Reached only from untagged revisions"),
+            _("Delete the revisions, then collect"),
+        ),
         part("orphan", "orphans", _("Orphan"), orphans, _("Run the registry's garbage collection")),
-        part("upload", "uploads", _("Uploads"), _("Begun and not finished"), _("The registry removes them after a week")),
+        part(
+            "upload", "uploads", _("Uploads"), _("Begun and not finished"), _("The registry removes them after a week")
+        ),
     ]
     if other is not None and free is not None:
-        parts.append(Part("other", _("Other files"), _("On the same disk, not the registry's data"), _("Ask who runs the machine"), "", other, share(other, whole)))
+        parts.append(
+            Part(
+                "other",
+                _("Other files"),
+                _("On the same disk, not the registry's data"),
+                _("Ask who runs the machine"),
+                "",
+                other,
+                share(other, whole),
+            )
+        )
         parts.append(Part("free", _("Free"), "", "", "", free, share(free, whole)))
     return parts
 
@@ -237,7 +285,8 @@ def _pieces(access: Access, report: Mapping[str, Any], rows: Sequence[Mapping[st
     """The registry's parts as (texture, name, bytes, address): repositories by their exclusive bytes first."""
     ranked = sorted(rows, key=lambda row: -row["tagged_exclusive_bytes"])[:NAMED_IN_BAR]
     named: list[_RawPiece] = [
-        ("own", row["name"], row["tagged_exclusive_bytes"], links.repository(access.registry, row["name"])) for row in ranked
+        ("own", row["name"], row["tagged_exclusive_bytes"], links.repository(access.registry, row["name"]))
+        for row in ranked
     ]
     rest = _bytes(report, "tagged_exclusive") - sum(piece[2] for piece in named)
     return [
@@ -252,7 +301,9 @@ def _pieces(access: Access, report: Mapping[str, Any], rows: Sequence[Mapping[st
 
 def _bar(raw: Sequence[_RawPiece], whole: int) -> Bar:
     shown = [piece for piece in raw if piece[2] > 0]
-    drawn = {segment.key: segment for segment in segments([(str(i), piece[2]) for i, piece in enumerate(shown)], total=whole)}
+    drawn = {
+        segment.key: segment for segment in segments([(str(i), piece[2]) for i, piece in enumerate(shown)], total=whole)
+    }
     pieces = [
         Piece(
             css,
@@ -309,4 +360,3 @@ def _scan_state(job: Job | None) -> ScanState:
         failure=failure,
         fault=job.state == Job.State.FAILED and failure is None,
     )
-

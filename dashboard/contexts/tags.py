@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from django.utils.translation import gettext
 
 from dashboard.charts.bars import Segment, segments
 from dashboard.registry.manifests import Kind
@@ -20,13 +23,16 @@ from .kinds import kind_label
 from .lists import Pagination, SortLink, name_sort, pagination
 from .pull import PullBox, pull_box
 
+_REFERRER = re.compile(r"sha256-([a-f0-9]{12})[a-f0-9]{52}(\.\w+)?")
+
 
 @dataclass(frozen=True, slots=True)
 class PlatformName:
-    """A platform in a row; a missing one is shown struck through."""
+    """A part of the platform box: an operating system, then its architectures; a missing one is struck through."""
 
     label: str
     missing: bool
+    is_system: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class TagLine:
     """A row of the list. `brace` joins neighbours of one digest: start, middle, end or nothing."""
 
     name: str
+    shown_name: str
     url: str
     delete_url: str
     digest: str
@@ -123,7 +130,8 @@ def _line(access: Access, repository: str, rows: Sequence[TagRow], index: int, s
         aliases=row.aliases,
         alias_urls=[(name, links.tag(access.registry, repository, name)) for name in row.aliases],
         platforms=_platforms(image) if image else (),
-        kind=kind_label(image.manifest) if image else "",
+        kind=_kind(image) if image else "",
+        shown_name=_shown_name(row.tag),
         bytes=image.compressed_bytes if image else None,
         partial=bool(image and any(child.manifest is None for child in image.children)),
         layers=_layers(image, scale) if image and scale else (),
@@ -136,13 +144,35 @@ def _line(access: Access, repository: str, rows: Sequence[TagRow], index: int, s
 
 
 def _platforms(image: Image) -> list[PlatformName]:
+    """`linux│amd64│arm64`: each operating system once, then what it runs on."""
     if image.manifest.kind is Kind.INDEX:
-        return [
-            PlatformName(str(child.descriptor.platform or "?"), missing=child.manifest is None) for child in image.platforms
-        ]
-    if image.manifest.kind is Kind.IMAGE and image.platform and str(image.platform):
-        return [PlatformName(str(image.platform), missing=False)]
-    return []
+        found = [(child.descriptor.platform, child.manifest is None) for child in image.platforms]
+    elif image.manifest.kind is Kind.IMAGE:
+        found = [(image.platform, False)]
+    else:
+        found = []
+    by_system: dict[str, list[PlatformName]] = {}
+    for platform, missing in found:
+        if platform is not None and str(platform):
+            by_system.setdefault(platform.os, []).append(PlatformName(platform.machine, missing))
+    return [
+        part
+        for system, machines in by_system.items()
+        for part in (PlatformName(system, missing=False, is_system=True), *machines)
+    ]
+
+
+def _kind(image: Image) -> str:
+    """The kind where no platform tells it."""
+    if image.manifest.kind is Kind.INDEX and not any(child.descriptor.platform for child in image.platforms):
+        return gettext("Index")
+    return kind_label(image.manifest)
+
+
+def _shown_name(tag: str) -> str:
+    """A tag as shown: the digest in a referrer's tag is cut to what people read."""
+    match = _REFERRER.fullmatch(tag)
+    return f"sha256-{match[1]}…{match[2] or ''}" if match else tag
 
 
 def _layers(image: Image, scale: int) -> Sequence[Segment]:

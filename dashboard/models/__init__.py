@@ -1,4 +1,4 @@
-"""The rows we own: people, registries, credentials, fetched content, jobs, usage snapshots, deletions and their trash."""
+"""The rows we own: people, registries, credentials, content, jobs, usage snapshots, deletions and their trash."""
 
 from __future__ import annotations
 

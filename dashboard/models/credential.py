@@ -11,7 +11,7 @@ from .registry import Registry
 
 
 class Credential(models.Model):
-    """A person's own credential on a registry; the secret encrypted, bound to the registry's origin, never shown again."""
+    """A person's own credential on a registry: encrypted, bound to the registry's origin, never shown again."""
 
     class State(models.TextChoices):
         """What the registry said of it when it was last asked."""
@@ -30,7 +30,9 @@ class Credential(models.Model):
     class Meta:
         verbose_name = _("credential")
         verbose_name_plural = _("credentials")
-        constraints = [models.UniqueConstraint(fields=["user", "registry"], name="one_credential_per_person_and_registry")]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "registry"], name="one_credential_per_person_and_registry")
+        ]
 
     def __str__(self) -> str:
         return f"{self.username} @ {self.origin}"

@@ -39,7 +39,9 @@ class Job(models.Model):
     registry = models.ForeignKey(Registry, on_delete=models.CASCADE, related_name="jobs")
     key = models.CharField(max_length=100, blank=True, default="")
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     requested_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

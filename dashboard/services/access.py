@@ -80,7 +80,10 @@ def forget() -> None:
 
 
 def access_to(*, user: User, registry: Registry, budget: float | None = PAGE_BUDGET) -> Access:
-    """The access of `user` to `registry`. Asks the registry nothing; `budget` in seconds for all that is asked later."""
+    """The access of `user` to `registry`. Asks the registry nothing.
+
+    `budget` in seconds for all that is asked later with its session.
+    """
     acting = connections.acting(user=user, registry=registry, budget=budget)
     return Access(user, registry, acting, may_delete=user.has_perm(DELETE_PERMISSION))
 

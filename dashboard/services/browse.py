@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from dashboard.registry.errors import RegistryError, RepositoryUnknown
-from dashboard.registry.references import Digest, RepositoryName, is_repository
+from dashboard.registry.references import Digest, RepositoryName, is_repository, namespace_of
 
 from . import access as gate
 from . import parallel
 from .access import Access
 from .images import Image, read_images
-from .ordering import natural_key
+from .ordering import NaturalKey, natural_key
 
 PAGE_SIZE = 50
 RESOLVED_WHOLE = 50
@@ -25,14 +25,14 @@ RESOLVED_WHOLE = 50
 MAX_CHECKED = 400
 """Names checked for one page of a registry that decides repository by repository."""
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class Page(Generic[T_co]):
     """One page of a list: its rows, and where it stands among `total`. `number` counts from 1."""
 
-    rows: Sequence[T]
+    rows: Sequence[T_co]
     number: int
     pages: int
     total: int
@@ -89,11 +89,11 @@ class ListQuery:
 
 
 def repositories(access: Access, query: ListQuery) -> RepositoryList:
-    """A page of repositories by name. Raises RegistryError if the registry's list cannot be read."""
+    """A page of repositories by name, a namespace's together unless the view is flat. Raises RegistryError."""
     catalog = access.session.repositories()
     names = sorted(
         (name for name in catalog.names if query.contains.casefold() in name.casefold()),
-        key=natural_key,
+        key=natural_key if query.extra.get("view") == "flat" else _by_namespace,
         reverse=query.descending,
     )
     complete = catalog.complete
@@ -116,7 +116,9 @@ def tags(access: Access, repository: RepositoryName, query: ListQuery) -> TagLis
     """A page of the tags of `repository`. Raises RegistryError, RepositoryUnknown among them."""
     names = access.session.tags(repository)
     chosen = sorted(
-        (name for name in names if query.contains.casefold() in name.casefold()), key=natural_key, reverse=query.descending
+        (name for name in names if query.contains.casefold() in name.casefold()),
+        key=natural_key,
+        reverse=query.descending,
     )
     page = _page(chosen, query.page)
     whole = len(names) <= RESOLVED_WHOLE
@@ -161,6 +163,10 @@ def _repository_row(name: str, answer: tuple[str, ...] | RegistryError | None) -
     if isinstance(answer, RegistryError):
         return RepositoryRow(name, supported=True, error=answer)
     return RepositoryRow(name, supported=True, tags=tuple(sorted(answer, key=natural_key, reverse=True)))
+
+
+def _by_namespace(name: str) -> tuple[NaturalKey, NaturalKey]:
+    return natural_key(namespace_of(name)), natural_key(name)
 
 
 def _page(names: list[str], number: int) -> Page[str]:

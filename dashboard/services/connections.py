@@ -76,7 +76,7 @@ def client_for(registry: Registry) -> RegistryClient:
 @contextmanager
 def clients_made_by(factory: Callable[[Registry], RegistryClient]) -> Iterator[None]:
     """Within it, clients come from `factory` (tests plug the fake registry in here)."""
-    global _factory  # noqa: PLW0603 (the one seam for another transport)
+    global _factory
     with _lock:
         kept, _factory = (_factory, dict(_clients)), factory
         _clients.clear()

@@ -21,7 +21,11 @@ LOCK_WAIT_MS = 200
 
 
 def manifests(
-    session: RegistrySession, repository: RepositoryName, digests: Iterable[Digest], *, proven: frozenset[Digest] = frozenset()
+    session: RegistrySession,
+    repository: RepositoryName,
+    digests: Iterable[Digest],
+    *,
+    proven: frozenset[Digest] = frozenset(),
 ) -> dict[Digest, RawManifest | RegistryError]:
     """The manifests that `repository` holds, by digest; ManifestUnknown for one that it does not.
 
@@ -49,7 +53,9 @@ def manifests(
             row = known[digest]
             found[digest] = RawManifest(digest=digest, media_type=row.media_type, raw=bytes(row.raw))
         else:
-            found[digest] = ManifestUnknown("get manifest", session.registry, user=session.user, status=404, subject=digest)
+            found[digest] = ManifestUnknown(
+                "get manifest", session.registry, user=session.user, status=404, subject=digest
+            )
     _keep(fetched)
     return found
 

@@ -32,7 +32,7 @@ def verify(*, registry: Registry, username: str, password: str) -> Verdict:
         ping = session.ping()
     except RegistryError as error:
         return Verdict(accepted=False, error=error)
-    return Verdict(accepted=ping.status == 200, needless=ping.scheme is AuthScheme.NONE)  # noqa: PLR2004 (HTTP OK)
+    return Verdict(accepted=ping.status == 200, needless=ping.scheme is AuthScheme.NONE)
 
 
 def keep(*, user: User, registry: Registry, username: str, password: str) -> Verdict:

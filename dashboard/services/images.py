@@ -60,7 +60,9 @@ def read_images(
     """The images of digests that tags of `repository` point at, in four rounds of parallel requests at most."""
     wanted = list(dict.fromkeys(digests))
     roots = _parsed(contents.manifests(session, repository, wanted, proven=frozenset(wanted)))
-    child_digests = [d.digest for root in roots.values() if isinstance(root, Manifest) for d in root.children[:MAX_CHILDREN]]
+    child_digests = [
+        d.digest for root in roots.values() if isinstance(root, Manifest) for d in root.children[:MAX_CHILDREN]
+    ]
     children = _parsed(contents.manifests(session, repository, child_digests))
     found: dict[Digest, Image | RegistryError] = {}
     described: dict[Digest, Descriptor] = {}
@@ -82,7 +84,9 @@ def read_images(
     return found
 
 
-def config_of(session: RegistrySession, repository: RepositoryName, manifest: Manifest) -> tuple[ImageConfig | None, bytes]:
+def config_of(
+    session: RegistrySession, repository: RepositoryName, manifest: Manifest
+) -> tuple[ImageConfig | None, bytes]:
     """An image's configuration, parsed and raw; (None, bytes) for other artifacts. Raises RegistryError.
 
     The repository is asked whether it holds the blob. An artifact's config is returned raw, unparsed.

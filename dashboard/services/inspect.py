@@ -41,11 +41,13 @@ class BlobInspection:
     """A blob page: its size in bytes as the registry says, and its text where it is a small known JSON document."""
 
     digest: Digest
-    bytes: int
+    size: int
     text: bytes
 
 
-def image(access: Access, repository: RepositoryName, reference: str, *, tag: str = "", platform: str = "", show: str = "") -> Inspection:
+def image(
+    access: Access, repository: RepositoryName, reference: str, *, tag: str = "", platform: str = "", show: str = ""
+) -> Inspection:
     """The image that `reference` (a tag or digest) names. Raises RegistryError, ManifestUnknown among them.
 
     `platform` chooses a child of an index by its platform; `show` its attestation, or the index itself.
@@ -99,4 +101,3 @@ def _choose(image: Image, platform: str, show: str) -> Child | None:
     if show == ATTESTATION and chosen is not None:
         return next((c for c in image.children if c.descriptor.attests == chosen.descriptor.digest), chosen)
     return chosen
-

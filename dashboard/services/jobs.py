@@ -39,7 +39,9 @@ def ask_for(*, kind: Job.Kind, registry: Registry, user: User | None, key: str =
         return job
     try:
         with transaction.atomic():
-            job = Job.objects.create(kind=kind, registry=registry, key=key, requested_by=user, requested_at=timezone.now())
+            job = Job.objects.create(
+                kind=kind, registry=registry, key=key, requested_by=user, requested_at=timezone.now()
+            )
             async_task(RUN, str(job.pk), task_name=f"{kind} {job.pk}")
     except IntegrityError:
         return live.get()

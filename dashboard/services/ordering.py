@@ -15,7 +15,7 @@ def natural_key(name: str) -> NaturalKey:
     parts: list[tuple[int, int, str]] = []
     for index, part in enumerate(_PARTS.split(name.casefold())):
         if index % 2:
-            parts.append((2, int(part), part) if len(part) < 30 else (2, 10**30, part))  # noqa: PLR2004 (longer than any number meant)
+            parts.append((2, int(part), part) if len(part) < 30 else (2, 10**30, part))
         elif part:
             parts.append((0 if index and _RELEASE_CANDIDATE.match(part) else 3, 0, part))
     parts.append((1, 0, ""))

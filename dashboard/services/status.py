@@ -118,7 +118,7 @@ def _probe(access: Access) -> Capabilities | RegistryError:
     except RegistryError as error:
         return error
     with _lock:
-        if len(_capabilities) > 1000:  # noqa: PLR2004 (a bound, far above the people of one team)
+        if len(_capabilities) > 1000:
             _capabilities.clear()
         _capabilities[_key(access)] = (time.monotonic(), found)
     return found

@@ -42,7 +42,9 @@ def ask_for_due_scans() -> None:
     """Asks for a scan of each mounted registry that has none, or none of the last day."""
     for registry in Registry.objects.exclude(storage_root=""):
         snapshot, job = latest(registry), last_scan(registry)
-        recent = max((when for when in (snapshot and snapshot.began_at, job and job.requested_at) if when), default=None)
+        recent = max(
+            (when for when in (snapshot and snapshot.began_at, job and job.requested_at) if when), default=None
+        )
         if recent is None or timezone.now() - recent > RESCAN_AFTER:
             ask_for_scan(registry=registry, user=None)
 

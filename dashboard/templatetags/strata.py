@@ -20,7 +20,10 @@ def icon(name: str, extra: str = "") -> SafeString:
     """An icon of the sprite (registryui/assets.py); for the eye only."""
     classes = f"icon {extra}".strip()
     return format_html(
-        '<svg class="{}" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>', classes, static("icons.svg"), name
+        '<svg class="{}" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>',
+        classes,
+        static("icons.svg"),
+        name,
     )
 
 
@@ -31,7 +34,11 @@ def size(count: int | None) -> SafeString | str:
         return "—"
     shown = formats.size(count)
     return format_html(
-        '<data value="{}" title="{}">{}<span class="unit">{}</span></data>', count, shown.exact, shown.number, shown.unit
+        '<data value="{}" title="{}">{}<span class="unit">{}</span></data>',
+        count,
+        shown.exact,
+        shown.number,
+        shown.unit,
     )
 
 

@@ -39,7 +39,9 @@ class SignIn(LoginView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Adds the registries whose users may sign in here."""
-        return super().get_context_data(**kwargs) | {"sign_in_registries": list(Registry.objects.filter(sign_in=True)[:10])}
+        return super().get_context_data(**kwargs) | {
+            "sign_in_registries": list(Registry.objects.filter(sign_in=True)[:10])
+        }
 
     def form_invalid(self, form: Any) -> HttpResponse:
         """The form again, with its errors."""
@@ -53,7 +55,9 @@ class SignOut(LogoutView):
     """Signs out; POST only."""
 
 
-def locked_out(request: HttpRequest, _response: HttpResponse | None = None, credentials: Any = None, **_kwargs: Any) -> HttpResponse:
+def locked_out(
+    request: HttpRequest, _response: HttpResponse | None = None, credentials: Any = None, **_kwargs: Any
+) -> HttpResponse:
     """The page for a name and address with too many failures: until when."""
     until = throttle.locked_until(request, (credentials or {}).get("username", ""))
     context = {"until": until, "now": timezone.now()}
@@ -99,12 +103,16 @@ def credential(request: HttpRequest, slug: str) -> HttpResponse:
     if action and form.is_valid():
         verdict = credentials.keep(user=user, registry=registry, **form.cleaned_data)
         if verdict.accepted and not verdict.needless:
-            messages.success(request, _("%(registry)s accepted your credential. It is kept encrypted.") % {"registry": registry})
+            messages.success(
+                request, _("%(registry)s accepted your credential. It is kept encrypted.") % {"registry": registry}
+            )
             return redirect("account")
         if verdict.error:
             problem = problem_of(verdict.error)
         elif verdict.needless:
-            form.add_error(None, _("%(registry)s asks nobody for a password, so none was kept.") % {"registry": registry})
+            form.add_error(
+                None, _("%(registry)s asks nobody for a password, so none was kept.") % {"registry": registry}
+            )
         else:
             form.add_error("password", _("%(registry)s refused that name and password.") % {"registry": registry})
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors or problem else HTTPStatus.OK

@@ -1,4 +1,4 @@
-"""Health: liveness without I/O; readiness, which is our own database and its migrations, and tells the registries' state."""
+"""Health: liveness without I/O; readiness is our own database and its migrations. Registries are told, not judged."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def readyz(_request: HttpRequest) -> HttpResponse:
         registries = status.lamps() if ready else {}
     except DatabaseError:
         return JsonResponse({"database": "unavailable"}, status=503)
-    return JsonResponse({"database": "ok" if ready else "not migrated", "registries": registries}, status=200 if ready else 503)
+    return JsonResponse(
+        {"database": "ok" if ready else "not migrated", "registries": registries}, status=200 if ready else 503
+    )
 
 
 def _migrated() -> bool:

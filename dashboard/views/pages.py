@@ -80,8 +80,11 @@ def list_query(request: HttpRequest, *, descending: bool) -> ListQuery:
     return ListQuery(
         contains=request.GET.get("name", "").strip()[:MAX_FILTER],
         descending=sort == "-name" if sort in {"name", "-name"} else descending,
-        page=min(int(page), MAX_PAGE) if page.isascii() and page.isdigit() and len(page) < 8 else 1,  # noqa: PLR2004 (fits MAX_PAGE)
-        extra={"sort": sort if sort in {"name", "-name"} else "", "view": "flat" if request.GET.get("view") == "flat" else ""},
+        page=min(int(page), MAX_PAGE) if page.isascii() and page.isdigit() and len(page) < 8 else 1,
+        extra={
+            "sort": sort if sort in {"name", "-name"} else "",
+            "view": "flat" if request.GET.get("view") == "flat" else "",
+        },
     )
 
 

@@ -25,4 +25,6 @@ def repositories(request: HttpRequest, slug: str) -> HttpResponse:
 def open_by_name(request: HttpRequest, slug: str) -> HttpResponse:
     """To the repository that was typed: for registries that do not list theirs."""
     access = enter(request, slug)
-    return redirect("tags", slug=access.registry.slug, repository=repository_name(request.GET.get("repository", "").strip()))
+    return redirect(
+        "tags", slug=access.registry.slug, repository=repository_name(request.GET.get("repository", "").strip())
+    )

@@ -22,7 +22,12 @@ class Command(BaseCommand):
         """Several workers may run: schedules are rows, jobs are claimed."""
         Schedule.objects.update_or_create(
             name=LOOK_AFTER,
-            defaults={"func": "dashboard.tasks.look_after", "schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1},
+            defaults={
+                "func": "dashboard.tasks.look_after",
+                "schedule_type": Schedule.MINUTES,
+                "minutes": 1,
+                "repeats": -1,
+            },
         )
         tasks.look_after()
         call_command("qcluster")
