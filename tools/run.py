@@ -81,12 +81,12 @@ def _serve(run: Run, supervisor: Supervisor) -> None:
         _fill(run, supervisor, demo)
     gunicorn = ["gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "--bind", f"{HOST}:{run.port}", "registryui.wsgi"]
     supervisor.start("dashboard", [PYTHON, "-m", *gunicorn], run.environment)
-    supervisor.start("worker", [*MANAGE, "worker"], run.environment)
     supervisor.wait_until(
         lambda: _answers(run.port, "/healthz"),
         seconds=60,
         otherwise=f"The dashboard does not answer on port {run.port}; see {run.state / 'log' / 'dashboard.log'}.",
     )
+    supervisor.start("worker", [*MANAGE, "worker"], run.environment)  # only now: somebody waits for the first page
     say(_welcome(run, demo))
     supervisor.wait_until(lambda: False)
 
