@@ -1,0 +1,117 @@
+"""What all tests share: people, a registry behind the fake, no network but loopback, and a count of what ran."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.management import call_command
+from django.test import Client
+from pytest_django import Settings
+
+from dashboard.models import Registry, User
+from dashboard.services import access, connections, status
+from tests.fake_registry import FakeRegistry
+
+PASSWORD = "a password that is long enough"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Contract and browser tests speak to real programs on loopback; nobody speaks to anything else."""
+    for item in items:
+        kind = item.nodeid.split("/")[1]
+        if kind in {"contract", "e2e"}:
+            item.add_marker(getattr(pytest.mark, kind))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many tests of each kind ran, and against which registries."""
+    counts: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
+    for outcome in ("passed", "failed", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            if outcome != "skipped" and report.when != "call":
+                continue
+            kind = report.nodeid.split("/")[1] if "/" in report.nodeid else "other"
+            subject = next((s for s in ("fake-2.8", "fake-3.1", "2.8", "3.1") if f"[{s}" in report.nodeid), "")
+            name = f"{kind} {subject}".strip() if kind == "contract" else kind
+            (skipped if outcome == "skipped" else counts)[name] += 1
+    terminalreporter.section("tests of each kind")
+    for name in sorted(counts | skipped):
+        note = f" ({skipped[name]} skipped)" if skipped[name] else ""
+        terminalreporter.write_line(f"{name:18} {counts[name]:5}{note}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files() -> None:
+    """The static files as they are served: joined, hashed, compressed."""
+    call_command("collectstatic", interactive=False, verbosity=0)
+
+
+@pytest.fixture(autouse=True)
+def forgetful(settings: Settings) -> Iterator[None]:
+    """Nothing that a process remembers of a registry outlives a test; passwords are hashed quickly."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    access.forget()
+    status.forget()
+    yield
+    access.forget()
+    status.forget()
+
+
+@pytest.fixture(params=["2.8", "3.1"])
+def version(request: pytest.FixtureRequest) -> str:
+    """The version that the fake registry plays; override it to play one alone."""
+    return str(request.param)
+
+
+@pytest.fixture
+def fake(version: str) -> Iterator[FakeRegistry]:
+    """A fake registry behind every client of the test."""
+    with FakeRegistry(version) as registry, connections.clients_made_by(lambda row: registry.client(name=row.public_host)):
+        yield registry
+
+
+@pytest.fixture
+def registry(db: None, fake: FakeRegistry) -> Registry:
+    """The registry's row; people act with the default credential, which is none."""
+    return Registry.objects.create(slug="default", url=fake.url, public_host="registry.test:5000", from_environment=True)
+
+
+@pytest.fixture
+def maria(db: None) -> User:
+    """May delete."""
+    user = User.objects.create_user("maria", password=PASSWORD)
+    user.user_permissions.add(Permission.objects.get(codename="delete_image"))
+    return User.objects.get(pk=user.pk)
+
+
+@pytest.fixture
+def jonas(db: None) -> User:
+    """Only looks."""
+    return User.objects.create_user("jonas", password=PASSWORD)
+
+
+@pytest.fixture
+def admin(db: None) -> User:
+    """The administrator."""
+    return User.objects.create_superuser("admin", password=PASSWORD)
+
+
+@pytest.fixture
+def as_maria(maria: User) -> Client:
+    """A browser that maria signed in with."""
+    client = Client()
+    client.force_login(maria)
+    return client
+
+
+@pytest.fixture
+def as_jonas(jonas: User) -> Client:
+    """A browser that jonas signed in with."""
+    client = Client()
+    client.force_login(jonas)
+    return client

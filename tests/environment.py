@@ -1,0 +1,23 @@
+"""The environment that the settings read in tests; a plugin, so that it stands before Django is set up."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+
+STATE = tempfile.mkdtemp(prefix="strata-tests-")
+atexit.register(shutil.rmtree, STATE, ignore_errors=True)
+
+for name in [n for n in os.environ if n.startswith(("DASHBOARD_", "DJANGO_SUPERUSER_", "REGISTRY_STORAGE"))]:
+    del os.environ[name]
+
+os.environ.update(
+    SECRET_KEY="a key for tests alone, of sixty-four characters or a few more of them",
+    DASHBOARD_CREDENTIAL_KEYS="dGVzdHMgYWxvbmUsIDMyIGJ5dGVzIGluIGJhc2U2NCE=",
+    DASHBOARD_STATE_DIR=STATE,
+    DASHBOARD_BASE_URL="http://testserver",
+    DATABASE_URL=os.environ.get("TEST_DATABASE_URL", f"sqlite:///{STATE}/tests.sqlite3"),
+)
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's loop runs in the same thread as the tests
