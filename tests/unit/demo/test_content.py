@@ -15,7 +15,7 @@ from functools import cache
 import zstandard
 
 from dashboard.registry import media_types
-from dashboard.registry.manifests import Kind, Manifest, Platform, parse_config, parse_manifest
+from dashboard.registry.manifests import Kind, Manifest, parse_config, parse_manifest
 from dashboard.registry.references import digest_of, parse_repository, parse_tag
 from dashboard.services.demo.content import NIGHTLIES, Interrupt, Push, Remove, events
 from dashboard.services.demo.images import Document
