@@ -13,7 +13,7 @@ from django.utils.translation import gettext, ngettext
 from dashboard.charts.bars import Segment, segments
 from dashboard.charts.scale import Tick, ticks
 from dashboard.registry.manifests import Descriptor, HistoryEntry, ImageConfig, Kind, Manifest
-from dashboard.registry.references import Digest
+from dashboard.registry.references import Digest, short
 from dashboard.services.access import Access
 from dashboard.services.images import Child, Image
 from dashboard.services.inspect import ATTESTATION, INDEX, Inspection
@@ -29,6 +29,7 @@ _SHELL = re.compile(r"^/bin/sh -c (?:#\(nop\)\s*)?")
 _BUILDKIT_COMMENT = re.compile(r"\s*# buildkit$")
 _OCI_PREFIX = "org.opencontainers.image."
 MAX_TEXT = 4000
+_ROOM_FOR_TOTAL = 0.9
 LABELLED_FROM = 0.06
 """Layers of at least this share of the bar carry their number and size inside it."""
 
@@ -115,7 +116,7 @@ class ImagePage:
     lede: str
     aliases: Sequence[tuple[str, str]]
     delete_url: str
-    tabs: Sequence[Tab]
+    tabs: Sequence[Sequence[Tab]]
     pull: PullBox
     total_bytes: int
     root_digest: str
@@ -184,7 +185,9 @@ def image_page(access: Access, repository: str, tag: str, found: Inspection) -> 
         total_bytes=root.compressed_bytes,
         root_digest=root.manifest.digest,
         root_is_index=root.manifest.kind is Kind.INDEX,
-        child_missing=next((tab for tab in tabs if tab.current and tab.missing), None) if shown is None else None,
+        child_missing=next((tab for group in tabs for tab in group if tab.current and tab.missing), None)
+        if shown is None
+        else None,
         digest=shown.digest if shown else (found.child.descriptor.digest if found.child else ""),
         kind=kind_label(shown) if shown else "",
         document=document_label(shown.media_type) if shown else "",
@@ -206,7 +209,7 @@ def image_page(access: Access, repository: str, tag: str, found: Inspection) -> 
         layers=layers,
         steps=len(layers) - len(real_layers),
         bar=_bar(real_layers, layers_bytes),
-        ticks=ticks(layers_bytes) if layers_bytes else (),
+        ticks=_ticks(layers_bytes),
         layers_bytes=layers_bytes,
         config=config,
         config_problem=problem_of(found.config_error) if found.config_error else None,
@@ -231,41 +234,39 @@ def pretty_json(raw: bytes) -> str:
         return raw.decode("utf-8", "replace")
 
 
-def _tabs(path: str, found: Inspection) -> list[Tab]:
+def _tabs(path: str, found: Inspection) -> list[list[Tab]]:
+    """Each platform with its attestation, and the index itself at the end."""
     chosen = found.child.descriptor.digest if found.child else None
     attestations = {c.descriptor.attests: c for c in found.root.children if c.descriptor.is_attestation}
-    tabs: list[Tab] = []
+    groups: list[list[Tab]] = []
     for child in found.root.platforms:
-        label = str(
-            child.descriptor.platform or kind_label(child.manifest)
-            if child.manifest
-            else child.descriptor.platform or "?"
-        )
-        url = links.with_query(path, platform=label)
-        current = child.descriptor.digest == chosen
-        missing = child.manifest is None
-        note = (
-            ""
-            if not missing
-            else (gettext("not in the registry") if child.is_missing else gettext("could not be read"))
-        )
-        tabs.append(
-            Tab(label, note, url, current, missing, bytes=child.manifest.content_bytes if child.manifest else None)
-        )
+        named = str(child.descriptor.platform or child.descriptor.digest)
+        group = [_platform_tab(child, links.with_query(path, platform=named), chosen)]
         if (attestation := attestations.get(child.descriptor.digest)) is not None:
-            tabs.append(
+            group.append(
                 Tab(
                     gettext("attestation"),
                     _predicate(attestation),
-                    links.with_query(path, platform=label, show=ATTESTATION),
+                    links.with_query(path, platform=named, show=ATTESTATION),
                     attestation.descriptor.digest == chosen,
                     missing=attestation.manifest is None,
                     attached=True,
                 )
             )
+        groups.append(group)
     note = ngettext("lists %(n)s entry", "lists all %(n)s", len(found.root.children)) % {"n": len(found.root.children)}
-    tabs.append(Tab(gettext("index"), note, links.with_query(path, show=INDEX), found.child is None))
-    return tabs
+    groups.append([Tab(gettext("index"), note, links.with_query(path, show=INDEX), found.child is None)])
+    return groups
+
+
+def _platform_tab(child: Child, url: str, chosen: Digest | None) -> Tab:
+    kind = kind_label(child.manifest) if child.manifest else ""
+    label = str(child.descriptor.platform or kind or short(child.descriptor.digest))
+    current = child.descriptor.digest == chosen
+    if child.manifest is None:
+        note = gettext("not in the registry") if child.is_missing else gettext("could not be read")
+        return Tab(label, note, url, current, missing=True)
+    return Tab(label, "", url, current, bytes=child.manifest.content_bytes)
 
 
 def _predicate(child: Child) -> str:
@@ -356,9 +357,14 @@ def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.3f}%" if whole else "0%"
 
 
+def _ticks(total: int) -> Sequence[Tick]:
+    """The marks of the scale, without those that would touch the total at its end."""
+    return [tick for tick in ticks(total) if tick.bytes <= total * _ROOM_FOR_TOTAL] if total else ()
+
+
 def _bar(layers: Sequence[LayerLine], total: int) -> list[BarPart]:
     here = [line for line in layers if line.bytes and not line.foreign]
-    drawn = segments([(Digest(f"{line.number}"), line.bytes) for line in here], total=total)
+    drawn = segments([(Digest(f"{line.number}"), line.bytes) for line in here])
     by_key = {segment.key: segment for segment in drawn}
     return [
         BarPart(by_key[key], line.number, line.bytes, labelled=line.bytes / total >= LABELLED_FROM)

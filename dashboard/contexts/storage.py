@@ -301,9 +301,7 @@ def _pieces(access: Access, report: Mapping[str, Any], rows: Sequence[Mapping[st
 
 def _bar(raw: Sequence[_RawPiece], whole: int) -> Bar:
     shown = [piece for piece in raw if piece[2] > 0]
-    drawn = {
-        segment.key: segment for segment in segments([(str(i), piece[2]) for i, piece in enumerate(shown)], total=whole)
-    }
+    drawn = {segment.key: segment for segment in segments([(str(i), piece[2]) for i, piece in enumerate(shown)])}
     pieces = [
         Piece(
             css,

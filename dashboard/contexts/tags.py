@@ -23,6 +23,8 @@ from .kinds import kind_label
 from .lists import Pagination, SortLink, name_sort, pagination
 from .pull import PullBox, pull_box
 
+_BLANK = ""
+"""The key of what an image lacks to the longest bar of its page."""
 _REFERRER = re.compile(r"sha256-([a-f0-9]{12})[a-f0-9]{52}(\.\w+)?")
 
 
@@ -179,7 +181,8 @@ def _layers(image: Image, scale: int) -> Sequence[Segment]:
     """Each layer once, in order, on the page's one scale."""
     manifests = [c.manifest for c in image.children if c.manifest] or [image.manifest]
     sizes: dict[Digest, int] = {d.digest: d.size for m in manifests for d in m.layers if not d.is_foreign}
-    return segments([(digest, count) for digest, count in sizes.items() if count], total=scale)
+    drawn = sum(sizes.values())
+    return [s for s in segments([*sizes.items(), (_BLANK, max(0, scale - drawn))]) if s.key != _BLANK]
 
 
 def _layers_label(image: Image) -> str:

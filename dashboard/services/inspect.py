@@ -95,7 +95,7 @@ def _choose(image: Image, platform: str, show: str) -> Child | None:
     if show == INDEX:
         return None
     platforms = image.platforms
-    chosen = next((child for child in platforms if str(child.descriptor.platform) == platform), None)
+    chosen = next((c for c in platforms if platform in (str(c.descriptor.platform), c.descriptor.digest)), None)
     if chosen is None:
         chosen = next((child for child in platforms if child.manifest), next(iter(platforms), None))
     if show == ATTESTATION and chosen is not None:
