@@ -1,8 +1,9 @@
 """A large registry storage for measurements: the shape of a real one, with layers that take no space (sparse files).
 
-Per image: its own config and manifest, five layers of its own and four from a base shared by its repository; every
-eighth push is a two-platform index. Tags move on, so that many revisions are untagged; some blobs are orphans; some
-revisions were deleted. Sizes are irregular, so that no sum comes out right by accident.
+Per image: its own config and manifest, three to seven layers of its own, four from a base shared by its repository,
+of which one is shared by several repositories; every eighth push is a two-platform index. Tags move on, so that many
+revisions are untagged; some blobs are orphans; some revisions were deleted. Sizes are irregular, so that no sum comes
+out right by accident.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class Storage:
         self._made: set[str] = set()
         self.revisions = 0
         self.entries = 0
+        self.data_bytes = 0
+        self._bases = [(self._unique(), self._size()) for _ in range(9)]
 
     def write(self) -> None:
         """Writes the tree: repositories of very different sizes, in namespaces, until the number is reached."""
@@ -44,7 +47,7 @@ class Storage:
             self._file(f"repositories/team-0/service-0/_uploads/{number:032x}/data", b"x" * (number * 37 + 1))
 
     def _repository(self, name: str, images: int) -> None:
-        base = [(self._unique(), self._size()) for _ in range(4)]
+        base = [self._random.choice(self._bases), *((self._unique(), self._size()) for _ in range(3))]
         for number in range(images):
             if self.entries >= self._inodes:
                 return
@@ -105,6 +108,8 @@ class Storage:
             os.ftruncate(fd, size)
         os.close(fd)
         self.entries += 1
+        if path.endswith("/data"):
+            self.data_bytes += max(size, len(content))
 
     def _directory(self, path: str) -> None:
         if not path or path in self._made:

@@ -31,8 +31,8 @@ class Tick:
 def ticks(maximum: int, *, most: int = 6) -> list[Tick]:
     """Marks from 0 up to `maximum` bytes: at most `most` of them, a round step apart, all in one unit.
 
-    Nothing for an axis of no length. Raises ValueError for a negative maximum or fewer than four marks (three might not reach
-    a second round number).
+    Nothing for an axis of no length. Raises ValueError for a negative maximum, or fewer than four marks (three might
+    not reach a second round number).
     """
     if maximum < 0 or most < _FEWEST:
         raise ValueError("an axis needs a maximum of at least 0 and room for four marks")

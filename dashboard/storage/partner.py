@@ -4,8 +4,8 @@ Counting a large storage is a long row of small system calls, which threads cann
 second interpreter is started beside a large scan and both take units of work from one queue until it is empty.
 
 The queue is a pipe that both read: every entry is the number of a batch in four bytes, and Linux hands out such reads
-whole. Whoever takes an end mark stops. What the second process took comes back as one answer per round; if it cannot
-be started, or dies, this process does its batches too: the result is the same, only later.
+whole. A round ends when the queue is empty and what the second process took has come back as one answer. If it cannot
+be started, is slow to start, or dies, this process does its batches too: the result is the same, only later.
 
 The second process is started afresh (no fork of a threaded program), knows only the standard library and this
 package, and ends when its standard input closes, that is with its parent.
@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, cast
 
-from .wire import END, ENTRY_BYTES, receive, run, send
+from .wire import entry, receive, run, send, take
 
 Unit = tuple[str, tuple[Any, ...]]  # the name of a function of `units`, and its arguments
 Batch = list[Unit]
@@ -41,6 +41,7 @@ class Crew:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._queue_in = self._queue_out = -1
+        self._round = 0
         self._unread = 0
 
     def __enter__(self) -> Crew:
@@ -58,7 +59,7 @@ class Crew:
         """Starts the second process. Where that is impossible, nothing changes."""
         package_parent = str(Path(__file__).resolve().parents[2])
         self._queue_out, self._queue_in = os.pipe()
-        os.set_inheritable(self._queue_out, True)
+        os.set_blocking(self._queue_out, False)
         try:
             self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and code)
                 [sys.executable, "-I", "-S", "-c", _START, package_parent, str(self._queue_out)],
@@ -93,9 +94,8 @@ class Crew:
         done: dict[int, list[Any]] = {}
         process = self._process
         if process is not None and self._hand_out(process, batches):
-            while (entry := os.read(self._queue_out, ENTRY_BYTES)) != END:
-                index = int.from_bytes(entry, "little")
-                done[index] = run(batches[index])
+            while (taken := take(self._queue_out)) is not None:
+                done[taken[1]] = run(batches[taken[1]])
                 after_each(len(done))
             self._unread += 1
             while self._unread and len(done) < len(batches):
@@ -113,13 +113,13 @@ class Crew:
         return [done[index] for index in range(len(batches))]
 
     def _hand_out(self, process: subprocess.Popen[bytes], batches: list[Batch]) -> bool:
-        entries = b"".join(index.to_bytes(ENTRY_BYTES, "little") for index in range(len(batches)))
+        self._round += 1
+        os.write(self._queue_in, b"".join(entry(self._round, index) for index in range(len(batches))))
         try:
-            send(cast("BinaryIO", process.stdin), batches)
+            send(cast("BinaryIO", process.stdin), (self._round, batches))
         except OSError:
             self.dismiss()
             return False
-        os.write(self._queue_in, entries + END + END)
         return True
 
 

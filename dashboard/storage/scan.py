@@ -32,6 +32,7 @@ _BATCH_NAMES = 64
 _MAX_SYMLINKS = 10_000
 _EMPTY_LINK_WAIT_SECONDS = 0.05
 _WORTH_A_PARTNER = 16  # blobs in one of 256 fan-out directories
+_LINKS_WORTH_A_PARTNER = 4000
 
 
 class _Part(NamedTuple):
@@ -94,6 +95,8 @@ class Scan:
 
     def _scan_repositories(self, crew: Crew) -> None:
         parts = [part for parts in self._walk() for part in parts]
+        if not crew.has_partner and sum(len(part.names) for part in parts) >= _LINKS_WORTH_A_PARTNER:
+            crew.enlist()
         work, order = _batches(self._v2, parts)
         results = crew.work(work, self._reporter("repositories", len(work)))
         empty: list[_Part] = []

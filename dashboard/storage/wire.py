@@ -19,8 +19,7 @@ if TYPE_CHECKING:  # typing itself takes as long to import as all the rest
     Unit = tuple[str, tuple[Any, ...]]  # the name of a function of `units`, and its arguments
     Batch = list[Unit]
 
-ENTRY_BYTES = 4
-END = b"\xff" * ENTRY_BYTES
+_ENTRY_BYTES = 4
 _LENGTH_BYTES = 8
 
 
@@ -29,17 +28,34 @@ def run(batch: Batch) -> list[Any]:
     return [getattr(units, name)(*arguments) for name, arguments in batch]
 
 
+def entry(round_number: int, index: int) -> bytes:
+    """How a batch of a round stands in the queue."""
+    return (round_number << 16 | index).to_bytes(_ENTRY_BYTES, "little")
+
+
+def take(queue: int) -> tuple[int, int] | None:
+    """The next round and number in the queue, or None if it is empty. Several processes may ask at once."""
+    try:
+        taken = os.read(queue, _ENTRY_BYTES)
+    except BlockingIOError:
+        return None
+    return divmod(int.from_bytes(taken, "little"), 1 << 16) if taken else None
+
+
 def serve(queue: int) -> None:
     """The second process: reads rounds of batches from standard input and answers on standard output.
 
-    An answer maps the numbers of the batches that were taken from `queue` to their results.
+    An answer maps the numbers of the batches that were taken from `queue` to their results. Who comes late may find
+    the next round in the queue already: what was taken of it is kept until its batches are known.
     """
     gc.disable()  # short-lived, and nothing here makes circles
-    while (batches := receive(sys.stdin.buffer)) is not None:
+    taken: tuple[int, int] | None = None
+    while (message := receive(sys.stdin.buffer)) is not None:
+        round_number, batches = message
         done: dict[int, list[Any]] = {}
-        while (entry := os.read(queue, ENTRY_BYTES)) != END:
-            index = int.from_bytes(entry, "little")
-            done[index] = run(batches[index])
+        while (taken := taken or take(queue)) is not None and taken[0] == round_number:
+            done[taken[1]] = run(batches[taken[1]])
+            taken = None
         send(sys.stdout.buffer, done)
 
 

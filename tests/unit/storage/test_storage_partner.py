@@ -17,6 +17,7 @@ from dashboard.storage import scan
 from dashboard.storage.errors import Cancelled
 from dashboard.storage.partner import Batch, Crew
 from dashboard.storage.usage import Usage, measure
+from dashboard.storage.wire import run
 from tests.unit.storage.trees import Tree
 
 NOW = 1_900_000_000.0
@@ -121,6 +122,39 @@ def test_a_second_process_that_is_killed_in_the_middle_changes_nothing(
 
     assert same(measure(tree.root, now=NOW, progress=progress)) == expected
     assert killed
+
+
+def test_a_second_process_that_comes_late_mixes_up_no_rounds(tree: Tree) -> None:
+    """It wakes up in the second round with the first one's batches still to be read."""
+    first: list[Batch] = [[("list_blobs", (str(tree.v2), "sha256", f"{n:02x}", 0.0))] for n in range(200)]
+    second: list[Batch] = [[("list_blobs", (str(tree.v2), "sha256", f"{255 - n:02x}", 0.0))] for n in range(256)]
+    with Crew() as crew:
+        crew.enlist()
+        assert crew._process is not None
+        pid = crew._process.pid
+        os.kill(pid, signal.SIGSTOP)
+        results = crew.work(first, lambda done: None)
+
+        def wake_up(done: int) -> None:
+            if done == 10:
+                os.kill(pid, signal.SIGCONT)
+            if done < 60:
+                time.sleep(0.01)
+
+        later = crew.work(second, wake_up)
+        assert crew.has_partner
+    assert results == [run(batch) for batch in first]
+    assert later == [run(batch) for batch in second]
+
+
+def test_many_rounds_share_one_second_process(tree: Tree) -> None:
+    batches: list[Batch] = [[("list_blobs", (str(tree.v2), "sha256", f"{n:02x}", 0.0))] for n in range(40)]
+    expected = [run(batch) for batch in batches]
+    with Crew() as crew:
+        crew.enlist()
+        for count in range(60):
+            assert crew.work(batches[: count % 40], lambda done: None) == expected[: count % 40]
+        assert crew.has_partner
 
 
 def test_cancelling_ends_the_second_process(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
