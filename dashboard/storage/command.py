@@ -15,10 +15,10 @@ _STEP = 1024
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
-def run(root: str, *, as_json: bool, full: bool) -> str:
+def run(root: str, *, as_json: bool, full: bool, in_flight_seconds: int = 3600) -> str:
     """Measures the storage at `root` and returns the report. Raises StorageError."""
     path = Path(root)
-    usage = measure(path, now=time.time(), full=full)
+    usage = measure(path, now=time.time(), in_flight_seconds=in_flight_seconds, full=full)
     if as_json:
         return json.dumps(usage.to_json(), indent=2)
     return "\n".join(_lines(root, usage, filesystem(path)))

@@ -9,6 +9,7 @@ opened only if it is a regular file of a size within the bound.
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 
@@ -72,22 +73,22 @@ def leads_to_ancestor(path: str) -> bool:
 
 
 def weigh(path: str) -> int:
-    """Bytes of what lies at `path`: a regular file, or the regular files directly inside a directory; else 0."""
-    try:
-        info = os.lstat(path)
-        if stat.S_ISREG(info.st_mode):
-            return info.st_size
-        if not stat.S_ISDIR(info.st_mode):
-            return 0
-        total = 0
-        with os.scandir(path) as entries:
-            for count, entry in enumerate(entries):
-                if count == _MAX_WEIGHED:
-                    break
-                if entry.is_file(follow_symlinks=False):
-                    total += entry.stat(follow_symlinks=False).st_size
-    except OSError:
-        return 0
+    """Bytes of the regular files at and below `path`, without following symlinks; of the first thousand entries."""
+    total = 0
+    pending = [path]
+    for _ in range(_MAX_WEIGHED):
+        if not pending:
+            break
+        current = pending.pop()
+        try:
+            info = os.lstat(current)
+            if stat.S_ISREG(info.st_mode):
+                total += info.st_size
+            elif stat.S_ISDIR(info.st_mode):
+                with os.scandir(current) as entries:
+                    pending.extend(entry.path for entry in itertools.islice(entries, _MAX_WEIGHED))
+        except OSError:
+            continue
     return total
 
 

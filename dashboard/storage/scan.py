@@ -161,7 +161,8 @@ class Scan:
         if not is_repository and layout.UPLOADS not in reserved:
             return []
         if not layout.is_repository_name(name):
-            self._report([Problem("repository-name", printable(below))])
+            held = sum(weigh(f"{self._v2}/{below}/{each}") for each in reserved)
+            self._report([Problem("repository-name", printable(below), held)])
             return []
         index = -1
         if is_repository:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dashboard.storage.command import run
@@ -14,7 +15,7 @@ class Command(BaseCommand):
     """Needs no environment variable, database, registry or system check."""
 
     help = "Reads a registry's storage directory and prints where every byte is."
-    requires_system_checks: list[str] = []  # noqa: RUF012  (Django's own declaration)
+    requires_system_checks: list[str] = []
     requires_migrations_checks = False
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -24,6 +25,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            self.stdout.write(run(options["root"], as_json=options["json"], full=options["full"]))
+            report = run(
+                options["root"],
+                as_json=options["json"],
+                full=options["full"],
+                in_flight_seconds=settings.IN_FLIGHT_SECONDS,
+            )
         except StorageError as error:
             raise CommandError(str(error), returncode=2) from error
+        self.stdout.write(report)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -67,9 +68,9 @@ def test_sizes_are_in_binary_units(size: int, text: str) -> None:
     assert human(size) == text
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The real command in an environment that has nothing in it."""
-    environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The real command in an environment that has nothing else in it."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **variables}
     return subprocess.run(
         [sys.executable, "manage.py", "storage_report", *arguments],
         cwd=PROJECT,
@@ -86,6 +87,17 @@ def test_the_command_runs_without_any_environment(tree: Tree) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["tags"] == 1
+    assert json.loads(done.stdout)["in_flight"]["count"] == 1
+
+
+def test_the_age_of_what_is_in_flight_is_the_settings(tree: Tree) -> None:
+    for path in tree.v2.rglob("data"):
+        os.utime(path, (time.time() - 60, time.time() - 60))
+
+    done = command(str(tree.root), "--json", DASHBOARD_IN_FLIGHT_SECONDS="30")
+
+    assert json.loads(done.stdout)["orphans"]["count"] == 1
+    assert json.loads(done.stdout)["in_flight"]["count"] == 0
 
 
 def test_a_wrong_root_is_one_sentence_and_a_bad_exit(tmp_path: Path) -> None:

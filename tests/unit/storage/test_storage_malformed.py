@@ -63,9 +63,12 @@ UPLOADS = "repositories/app/_uploads"
 
 CASES: dict[str, tuple[Callable[[Path], object], Problem]] = {
     "file among algorithms": (lambda v2: put(v2 / "blobs/notes.txt"), Problem("stray-file", "blobs/notes.txt", 3)),
-    "unknown algorithm": (lambda v2: put(v2 / f"blobs/md5/ab/{HEX}/data"), Problem("blob-name", "blobs/md5", 0)),
+    "unknown algorithm": (lambda v2: put(v2 / f"blobs/md5/ab/{HEX}/data"), Problem("blob-name", "blobs/md5", 3)),
     "file among fan-outs": (lambda v2: put(v2 / f"{BLOBS}/x"), Problem("stray-file", f"{BLOBS}/x", 3)),
-    "fan-out that is none": (lambda v2: (v2 / f"{BLOBS}/zz").mkdir(), Problem("blob-name", f"{BLOBS}/zz", 0)),
+    "fan-out that is none": (
+        lambda v2: put(v2 / f"{BLOBS}/zz/{HEX}/data", b"12345"),
+        Problem("blob-name", f"{BLOBS}/zz", 5),
+    ),
     "file among blobs": (lambda v2: put(v2 / f"{BLOBS}/ab/file"), Problem("blob-name", f"{BLOBS}/ab/file", 3)),
     "blob of a short name": (
         lambda v2: put(v2 / f"{BLOBS}/ab/abcd/data", b"12345"),
@@ -103,7 +106,7 @@ CASES: dict[str, tuple[Callable[[Path], object], Problem]] = {
     "file called as a tag": (lambda v2: put(v2 / f"{TAGS}/readme"), Problem("stray-file", f"{TAGS}/readme", 3)),
     "tag without a current link": (
         lambda v2: put(v2 / f"{TAGS}/half/index/sha256/{HEX}/link"),
-        Problem("tag-without-link", f"{TAGS}/half", 0),
+        Problem("tag-without-link", f"{TAGS}/half", 3),
     ),
     "tag link that is empty": (
         lambda v2: put(v2 / f"{TAGS}/empty/current/link", b""),
@@ -147,11 +150,11 @@ CASES: dict[str, tuple[Callable[[Path], object], Problem]] = {
     ),
     "revisions of an unknown algorithm": (
         lambda v2: put(v2 / "repositories/app/_manifests/revisions/md5/x/link"),
-        Problem("revision-name", "repositories/app/_manifests/revisions/md5", 0),
+        Problem("revision-name", "repositories/app/_manifests/revisions/md5", 3),
     ),
     "repository name in upper case": (
-        lambda v2: put(v2 / "repositories/UPPER/_layers/x"),
-        Problem("repository-name", "repositories/UPPER", 0),
+        lambda v2: put(v2 / "repositories/UPPER/_uploads/0a/data", b"12345"),
+        Problem("repository-name", "repositories/UPPER", 5),
     ),
     "file among repositories": (
         lambda v2: put(v2 / "repositories/team/notes"),
@@ -409,6 +412,17 @@ def test_a_storage_whose_blobs_cannot_be_listed_is_an_error_not_an_empty_one(tmp
 
     with pytest.raises(RootUnreadable, match="Not a directory"):
         measure(tmp_path, now=NOW)
+
+
+def test_what_a_problem_weighs_is_bounded(tree: Tree) -> None:
+    deep = tree.v2 / "blobs" / "md5"
+    for number in range(1200):
+        put(deep / f"{number % 9}" / f"{number}", b"x")
+    (deep / "out").symlink_to(tree.v2)
+
+    (problem,) = scanned(tree).problems
+
+    assert 900 < problem.bytes < 1000
 
 
 def test_the_list_of_problems_is_bounded(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:

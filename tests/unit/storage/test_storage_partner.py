@@ -23,12 +23,20 @@ from tests.unit.storage.trees import Tree
 NOW = 1_900_000_000.0
 
 
+BLOBS_PER_FAN = 4
+
+
+@pytest.fixture(autouse=True)
+def _soon_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "_WORTH_A_PARTNER", BLOBS_PER_FAN)
+
+
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
-    """Enough blobs in all 256 fan-out directories for a second process to be worth it."""
+    """Blobs in all 256 fan-out directories, enough for a second process to be worth it here."""
     made = Tree(tmp_path_factory.mktemp("large"))
     for fan in range(256):
-        for number in range(scan._WORTH_A_PARTNER):
+        for number in range(BLOBS_PER_FAN):
             digest = f"{fan:02x}{number:062x}"
             path = made.v2 / "blobs/sha256" / digest[:2] / digest
             path.mkdir(parents=True)
@@ -70,7 +78,7 @@ def test_the_second_process_really_starts_and_works(tree: Tree) -> None:
         assert len(mine) < 200, "the other process took nothing"
         again = crew.work(batches, lambda done: None)
     assert results == again
-    assert sum(len(sizes) for ((sizes, _, _),) in results) >= 256 * scan._WORTH_A_PARTNER
+    assert sum(len(sizes) for ((sizes, _, _),) in results) >= 256 * BLOBS_PER_FAN
 
 
 def test_the_result_is_that_of_one_process(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,7 @@ pushes = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     pushes=pushes,
     sizes=st.lists(st.integers(0, 5000), min_size=7, max_size=7),
