@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.core.management import call_command
 from django.test import Client
 from pytest_django import Settings
 
 from dashboard.models import Registry, User
 from dashboard.services import access, connections, status
+from dashboard.services.static_files import collect_if_changed
+from tests.environment import STATE
 from tests.fake_registry import FakeRegistry
 
 PASSWORD = "a password that is long enough"
@@ -47,8 +49,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def static_files() -> None:
-    """The static files as they are served: joined, hashed, compressed."""
-    call_command("collectstatic", interactive=False, verbosity=0)
+    """The static files as they are served: joined, hashed, compressed; one process at a time collects them."""
+    with (STATE / "static.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        collect_if_changed()
 
 
 @pytest.fixture(autouse=True)
@@ -71,14 +75,19 @@ def version(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def fake(version: str) -> Iterator[FakeRegistry]:
     """A fake registry behind every client of the test."""
-    with FakeRegistry(version) as registry, connections.clients_made_by(lambda row: registry.client(name=row.public_host)):
+    with (
+        FakeRegistry(version) as registry,
+        connections.clients_made_by(lambda row: registry.client(name=row.public_host)),
+    ):
         yield registry
 
 
 @pytest.fixture
 def registry(db: None, fake: FakeRegistry) -> Registry:
     """The registry's row; people act with the default credential, which is none."""
-    return Registry.objects.create(slug="default", url=fake.url, public_host="registry.test:5000", from_environment=True)
+    return Registry.objects.create(
+        slug="default", url=fake.url, public_host="registry.test:5000", from_environment=True
+    )
 
 
 @pytest.fixture

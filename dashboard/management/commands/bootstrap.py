@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from dashboard.services import people, registries
+from dashboard.services import people, registries, static_files
 
 
 class Command(BaseCommand):
@@ -26,7 +25,8 @@ class Command(BaseCommand):
         self._check()
         settings.STATE_DIR.mkdir(parents=True, exist_ok=True)
         self._migrate()
-        self._collect_static()
+        if static_files.collect_if_changed():
+            self.stdout.write("static files collected")
         registry = registries.follow_environment()
         made = people.ensure_administrator()
         self.stdout.write(f"registry: {registry.url if registry else 'none configured'}")
@@ -44,24 +44,3 @@ class Command(BaseCommand):
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             call_command("migrate", interactive=False, verbosity=0)
             self.stdout.write("database migrated")
-
-    def _collect_static(self) -> None:
-        """Collects static files unless their sources are those of last time."""
-        stamp = settings.STATIC_ROOT / ".stamp"
-        state = _static_state()
-        if stamp.exists() and stamp.read_text(encoding="ascii") == state:
-            return
-        call_command("collectstatic", interactive=False, verbosity=0, clear=settings.STATIC_ROOT.exists())
-        stamp.write_text(state, encoding="ascii")
-        self.stdout.write("static files collected")
-
-
-def _static_state() -> str:
-    """A hash over what the static files are made of: our sources, the code that joins them, the locked packages."""
-    base = settings.BASE_DIR
-    files = sorted((base / "static").rglob("*")) + [base / "registryui" / "assets.py", base / "requirements.txt"]
-    state = hashlib.sha256()
-    for file in files:
-        if file.is_file():
-            state.update(f"{file.relative_to(base)} {file.stat().st_mtime_ns} {file.stat().st_size}\n".encode())
-    return state.hexdigest()

@@ -1,0 +1,1 @@
+"""Pages as Django's client gets them, from a registry that the fake plays."""
