@@ -186,7 +186,6 @@ def storage_problem(code: str, parameters: Mapping[str, str]) -> Problem:
 
 _OPERATIONS = {
     "begin upload": _("beginning an upload"),
-    "catalog": _("the list of repositories"),
     "delete manifest": _("deleting a manifest"),
     "delete tag": _("deleting a tag"),
     "get manifest": _("reading a manifest"),
@@ -196,8 +195,9 @@ _OPERATIONS = {
     "probe": _("asking what it can do"),
     "put manifest": _("writing a manifest"),
     "read blob": _("reading a blob"),
+    "repositories": _("the list of repositories"),
+    "stream blob": _("reading a blob"),
     "tags": _("the list of tags"),
-    "token": _("asking for a token"),
     "upload blob": _("uploading a blob"),
 }
 

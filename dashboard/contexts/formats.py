@@ -1,4 +1,4 @@
-"""Figures and times as people read them. Pure."""
+"""Figures, times and other people's texts as people read them. Pure."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 _NOT_A_DATE_BEFORE = 1990
 """Reproducible builds say 1970 or 1980: no date at all."""
+_ILLEGIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+"""Control characters, marks that hide text or turn it round, halves of characters that no page can carry."""
+MAX_TEXT = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,12 @@ def parse_time(text: str) -> dt.datetime | None:
     except ValueError:
         return None
     return when if when.year >= _NOT_A_DATE_BEFORE else None
+
+
+def legible(text: str, limit: int = MAX_TEXT) -> str:
+    """A text that somebody else wrote: at most `limit` characters, with nothing in it that hides or turns the rest."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return _ILLEGIBLE.sub("\N{REPLACEMENT CHARACTER}", cut)
 
 
 def count(number: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,11 +17,11 @@ from dashboard.registry.manifests import Descriptor, HistoryEntry, ImageConfig, 
 from dashboard.registry.references import Digest, short
 from dashboard.services.access import Access
 from dashboard.services.images import Child, Image
-from dashboard.services.inspect import ATTESTATION, INDEX, Inspection
+from dashboard.services.inspect import ATTESTATION, INDEX, MAX_SHOWN_JSON, Inspection
 
 from . import links
 from .errors import Problem, problem_of
-from .formats import parse_time, share
+from .formats import legible, parse_time, share
 from .kinds import document_label, kind_label
 from .pull import PullBox, pull_box
 
@@ -28,7 +29,7 @@ _SECRET_NAME = re.compile(r"(pass(word|wd|phrase)?|secret|token|api_?key|private
 _SHELL = re.compile(r"^/bin/sh -c (?:#\(nop\)\s*)?")
 _BUILDKIT_COMMENT = re.compile(r"\s*# buildkit$")
 _OCI_PREFIX = "org.opencontainers.image."
-MAX_TEXT = 4000
+MAX_LABELS = 500
 _ROOM_FOR_TOTAL = 0.9
 LABELLED_FROM = 0.06
 """Layers of at least this share of the bar carry their number and size inside it."""
@@ -118,7 +119,8 @@ class ImagePage:
     delete_url: str
     tabs: Sequence[Sequence[Tab]]
     pull: PullBox
-    total_bytes: int
+    total_bytes: int | None
+    sizes_known: bool
     root_digest: str
     root_is_index: bool
     child_missing: Tab | None
@@ -129,7 +131,7 @@ class ImagePage:
     artifact_type: str
     platform: str
     system: str
-    shown_bytes: int
+    shown_bytes: int | None
     layer_count: int
     config_bytes: int
     config_url: str
@@ -143,7 +145,8 @@ class ImagePage:
     bar: Sequence[BarPart]
     ticks: Sequence[Tick]
     layers_bytes: int
-    config: ImageConfig | None
+    has_config: bool
+    facts: Sequence[tuple[str, str]]
     config_problem: Problem | None
     environment: Sequence[Variable]
     health_check: str
@@ -182,7 +185,8 @@ def image_page(access: Access, repository: str, tag: str, found: Inspection) -> 
         delete_url=links.delete(registry, repository, tag) if tag and access.may_delete else "",
         tabs=tabs,
         pull=pull_box(registry.public_host, repository, tag=tag, digest=(shown or root.manifest).digest),
-        total_bytes=root.compressed_bytes,
+        total_bytes=root.compressed_bytes if root.sizes_known else None,
+        sizes_known=root.sizes_known,
         root_digest=root.manifest.digest,
         root_is_index=root.manifest.kind is Kind.INDEX,
         child_missing=next((tab for group in tabs for tab in group if tab.current and tab.missing), None)
@@ -197,7 +201,7 @@ def image_page(access: Access, repository: str, tag: str, found: Inspection) -> 
         if found.child
         else (str(config.platform) if config else ""),
         system=config.platform.os_version if config else "",
-        shown_bytes=root.compressed_bytes if shown is root.manifest else (shown.content_bytes if shown else 0),
+        shown_bytes=_shown_bytes(found),
         layer_count=len(real_layers),
         config_bytes=shown.config.size if shown and shown.config else 0,
         config_url=links.blob(registry, repository, shown.config.digest) if shown and shown.config else "",
@@ -211,12 +215,13 @@ def image_page(access: Access, repository: str, tag: str, found: Inspection) -> 
         bar=_bar(real_layers, layers_bytes),
         ticks=_ticks(layers_bytes),
         layers_bytes=layers_bytes,
-        config=config,
+        has_config=config is not None,
+        facts=_facts(config) if config else [],
         config_problem=problem_of(found.config_error) if found.config_error else None,
         environment=[_variable(text) for text in config.environment] if config else [],
-        health_check=" ".join(config.health_check[1:]) if config and config.health_check else "",
+        health_check=legible(" ".join(config.health_check[1:])) if config else "",
         health_every=f"{config.health_interval_ns / 1e9:g} s" if config and config.health_interval_ns else "",
-        labels=[(key, value[:MAX_TEXT]) for key, value in short_labels],
+        labels=[(legible(key, 300), legible(value)) for key, value in short_labels[:MAX_LABELS]],
         labels_abbreviated=any(key.startswith(_OCI_PREFIX) for key in labels),
         manifest_json=pretty_json(found.raw_manifest),
         manifest_bytes=len(found.raw_manifest),
@@ -225,13 +230,12 @@ def image_page(access: Access, repository: str, tag: str, found: Inspection) -> 
 
 
 def pretty_json(raw: bytes) -> str:
-    """A JSON document indented; as it is where it is not JSON; "" for none."""
-    if not raw:
-        return ""
+    """A JSON document indented, cut to MAX_SHOWN_JSON; as it is where it is not JSON; "" for none."""
     try:
-        return json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
+        text = json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
-        return raw.decode("utf-8", "replace")
+        text = raw.decode("utf-8", "replace")
+    return legible(text, MAX_SHOWN_JSON)
 
 
 def _tabs(path: str, found: Inspection) -> list[list[Tab]]:
@@ -239,8 +243,10 @@ def _tabs(path: str, found: Inspection) -> list[list[Tab]]:
     chosen = found.child.descriptor.digest if found.child else None
     attestations = {c.descriptor.attests: c for c in found.root.children if c.descriptor.is_attestation}
     groups: list[list[Tab]] = []
+    alike = Counter(str(child.descriptor.platform) for child in found.root.platforms)
     for child in found.root.platforms:
-        named = str(child.descriptor.platform or child.descriptor.digest)
+        platform = str(child.descriptor.platform or "")
+        named = platform if platform and alike[platform] == 1 else child.descriptor.digest
         group = [_platform_tab(child, links.with_query(path, platform=named), chosen)]
         if (attestation := attestations.get(child.descriptor.digest)) is not None:
             group.append(
@@ -261,12 +267,20 @@ def _tabs(path: str, found: Inspection) -> list[list[Tab]]:
 
 def _platform_tab(child: Child, url: str, chosen: Digest | None) -> Tab:
     kind = kind_label(child.manifest) if child.manifest else ""
-    label = str(child.descriptor.platform or kind or short(child.descriptor.digest))
+    platform = child.descriptor.platform
+    name = f"{platform} {platform.os_version}".strip() if platform else ""
+    label = legible(name or kind or short(child.descriptor.digest), 100)
     current = child.descriptor.digest == chosen
     if child.manifest is None:
         note = gettext("not in the registry") if child.is_missing else gettext("could not be read")
         return Tab(label, note, url, current, missing=True)
     return Tab(label, "", url, current, bytes=child.manifest.content_bytes)
+
+
+def _shown_bytes(found: Inspection) -> int | None:
+    if found.shown is None or not found.root.sizes_known:
+        return None
+    return found.root.compressed_bytes if found.shown is found.root.manifest else found.shown.content_bytes
 
 
 def _predicate(child: Child) -> str:
@@ -332,7 +346,7 @@ def _layers(access: Access, repository: str, manifest: Manifest, config: ImageCo
         number += 1
         here = 0 if layer.is_foreign else layer.size
         if not entry:
-            instruction = layer.annotations.get("org.opencontainers.image.title", "") or layer.media_type
+            instruction = legible(layer.annotations.get(f"{_OCI_PREFIX}title", "") or layer.media_type)
         lines.append(
             LayerLine(
                 number,
@@ -375,7 +389,7 @@ def _bar(layers: Sequence[LayerLine], total: int) -> list[BarPart]:
 
 def _instruction(created_by: str) -> tuple[str, str]:
     """A history line as verb and rest: `RUN`, `apt-get install …`."""
-    text = _BUILDKIT_COMMENT.sub("", created_by.strip())[:MAX_TEXT]
+    text = _BUILDKIT_COMMENT.sub("", legible(created_by.strip()))
     stripped = _SHELL.sub("", text)
     if stripped != text and not re.match(r"[A-Z]+ ", stripped):
         return "RUN", stripped
@@ -385,9 +399,24 @@ def _instruction(created_by: str) -> tuple[str, str]:
     return "", stripped
 
 
+def _facts(config: ImageConfig) -> list[tuple[str, str]]:
+    """What the configuration says, line by line, where it says something."""
+    lines = [
+        (gettext("Entrypoint"), " ".join(config.entrypoint)),
+        (gettext("Command"), " ".join(config.command)),
+        (gettext("User"), config.user),
+        (gettext("Working directory"), config.working_dir),
+        (gettext("Ports"), ", ".join(config.ports)),
+        (gettext("Volumes"), ", ".join(config.volumes)),
+        (gettext("Stop signal"), config.stop_signal),
+        (gettext("Author"), config.author),
+    ]
+    return [(name, legible(value)) for name, value in lines if value]
+
+
 def _variable(text: str) -> Variable:
     name, _, value = text.partition("=")
-    return Variable(name, value[:MAX_TEXT], secret=bool(value and _SECRET_NAME.search(name)))
+    return Variable(legible(name, 300), legible(value), secret=bool(value and _SECRET_NAME.search(name)))
 
 
 def _labels(labels: Mapping[str, str]) -> list[tuple[str, str]]:

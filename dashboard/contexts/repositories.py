@@ -9,13 +9,15 @@ from itertools import groupby
 
 from dashboard.registry.references import namespace_of
 from dashboard.services.access import Access
-from dashboard.services.browse import ListQuery, RepositoryList, RepositoryRow
+from dashboard.services.browse import ListQuery, RepositoryList, RepositoryRow, is_tag
 
 from . import links
 from .errors import Problem, problem_of
+from .formats import legible
 from .lists import Pagination, SortLink, name_sort, pagination
 
 TAGS_NAMED = 6
+MAX_NAME = 255
 _ATTACHED = re.compile(r"sha256-[a-f0-9]{64}(\.\w+)?")
 """Tags of signatures and other referrers: they name nothing that a person would pull."""
 
@@ -81,7 +83,8 @@ def repositories_page(access: Access, query: ListQuery, found: RepositoryList) -
     by_namespace = query.extra.get("view") != "flat"
     lines = [_line(access, row, by_namespace) for row in found.page.rows]
     if by_namespace:
-        groups = [Group(ns, list(rows)) for ns, rows in groupby(lines, key=lambda line: namespace_of(line.name))]
+        by_ns = groupby(lines, key=lambda line: namespace_of(line.name))
+        groups = [Group(legible(ns, MAX_NAME), list(rows)) for ns, rows in by_ns]
     else:
         groups = [Group("", lines)]
     return RepositoriesPage(
@@ -103,11 +106,11 @@ def repositories_page(access: Access, query: ListQuery, found: RepositoryList) -
 
 
 def _line(access: Access, row: RepositoryRow, by_namespace: bool) -> RepositoryLine:
-    readable = [tag for tag in row.tags or () if not _ATTACHED.fullmatch(tag)]
+    readable = [tag for tag in row.tags or () if is_tag(tag) and not _ATTACHED.fullmatch(tag)]
     named = readable[:TAGS_NAMED]
     return RepositoryLine(
         name=row.name,
-        short_name=row.name.rpartition("/")[2] if by_namespace else row.name,
+        short_name=legible(row.name.rpartition("/")[2] if by_namespace else row.name, MAX_NAME),
         url=links.repository(access.registry, row.name) if row.supported else "",
         supported=row.supported,
         tags=len(row.tags) if row.tags is not None else None,

@@ -18,11 +18,12 @@ from dashboard.services.images import Image
 
 from . import links
 from .errors import Problem, problem_of
-from .formats import parse_time, size
+from .formats import legible, parse_time, size
 from .kinds import kind_label
 from .lists import Pagination, SortLink, name_sort, pagination
 from .pull import PullBox, pull_box
 
+MAX_NAME = 128
 _BLANK = ""
 """The key of what an image lacks to the longest bar of its page."""
 _REFERRER = re.compile(r"sha256-([a-f0-9]{12})[a-f0-9]{52}(\.\w+)?")
@@ -39,7 +40,10 @@ class PlatformName:
 
 @dataclass(frozen=True, slots=True)
 class TagLine:
-    """A row of the list. `brace` joins neighbours of one digest: start, middle, end or nothing."""
+    """A row of the list. `brace` joins neighbours of one digest: start, middle, end or nothing.
+
+    `url` and `delete_url` are empty for a name that the registry lists and the grammar forbids.
+    """
 
     name: str
     shown_name: str
@@ -125,16 +129,16 @@ def _line(access: Access, repository: str, rows: Sequence[TagRow], index: int, s
     below = index + 1 < len(rows) and row.digest is not None and rows[index + 1].digest == row.digest
     brace = {(False, True): "start", (True, True): "middle", (True, False): "end"}.get((above, below), "")
     return TagLine(
-        name=row.tag,
-        url=links.tag(access.registry, repository, row.tag),
-        delete_url=links.delete(access.registry, repository, row.tag) if access.may_delete else "",
+        name=legible(row.tag, MAX_NAME),
+        url=links.tag(access.registry, repository, row.tag) if row.supported else "",
+        delete_url=links.delete(access.registry, repository, row.tag) if access.may_delete and row.supported else "",
         digest=str(row.digest or ""),
         aliases=row.aliases,
         alias_urls=[(name, links.tag(access.registry, repository, name)) for name in row.aliases],
         platforms=_platforms(image) if image else (),
         kind=_kind(image) if image else "",
         shown_name=_shown_name(row.tag),
-        bytes=image.compressed_bytes if image else None,
+        bytes=image.compressed_bytes if image and image.sizes_known else None,
         partial=bool(image and any(child.manifest is None for child in image.children)),
         layers=_layers(image, scale) if image and scale else (),
         layers_label=_layers_label(image) if image else "",
@@ -156,11 +160,11 @@ def _platforms(image: Image) -> list[PlatformName]:
     by_system: dict[str, list[PlatformName]] = {}
     for platform, missing in found:
         if platform is not None and str(platform):
-            by_system.setdefault(platform.os, []).append(PlatformName(platform.machine, missing))
+            by_system.setdefault(platform.os, []).append(PlatformName(legible(platform.machine, MAX_NAME), missing))
     return [
         part
         for system, machines in by_system.items()
-        for part in (PlatformName(system, missing=False, is_system=True), *machines)
+        for part in (PlatformName(legible(system, MAX_NAME), missing=False, is_system=True), *machines)
     ]
 
 
@@ -174,7 +178,7 @@ def _kind(image: Image) -> str:
 def _shown_name(tag: str) -> str:
     """A tag as shown: the digest in a referrer's tag is cut to what people read."""
     match = _REFERRER.fullmatch(tag)
-    return f"sha256-{match[1]}…{match[2] or ''}" if match else tag
+    return f"sha256-{match[1]}…{match[2] or ''}" if match else legible(tag, MAX_NAME)
 
 
 def _layers(image: Image, scale: int) -> Sequence[Segment]:

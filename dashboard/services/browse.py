@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from dashboard.registry.errors import RegistryError, RepositoryUnknown
-from dashboard.registry.references import Digest, RepositoryName, is_repository, namespace_of
+from dashboard.registry.references import (
+    Digest,
+    InvalidReference,
+    RepositoryName,
+    is_repository,
+    namespace_of,
+    parse_tag,
+)
 
 from . import access as gate
 from . import parallel
@@ -60,9 +67,10 @@ class RepositoryList:
 
 @dataclass(frozen=True, slots=True)
 class TagRow:
-    """A tag in the list: what it names, or the error that kept it from being read."""
+    """A tag in the list: what it names, or the error that kept it from being read; neither where it is no tag."""
 
     tag: str
+    supported: bool = True
     digest: Digest | None = None
     image: Image | None = None
     error: RegistryError | None = None
@@ -123,26 +131,28 @@ def tags(access: Access, repository: RepositoryName, query: ListQuery) -> TagLis
     page = _page(chosen, query.page)
     whole = len(names) <= RESOLVED_WHOLE
     digests = resolve(access, repository, names if whole else page.rows)
-    images = read_images(access.session, repository, [d for name in page.rows if isinstance(d := digests[name], str)])
+    images = read_images(
+        access.session, repository, [d for name in page.rows if isinstance(d := digests.get(name), str)]
+    )
     rows = []
     for name in page.rows:
-        digest = digests[name]
-        if isinstance(digest, RegistryError):
-            rows.append(TagRow(name, error=digest))
+        digest = digests.get(name)
+        if digest is None or isinstance(digest, RegistryError):
+            rows.append(TagRow(name, supported=digest is not None, error=digest))
             continue
         image = images[digest]
         aliases = [other for other, d in digests.items() if d == digest and other != name] if whole else []
         aliases.sort(key=natural_key, reverse=True)
         if isinstance(image, RegistryError):
-            rows.append(TagRow(name, digest, error=image, aliases=tuple(aliases)))
+            rows.append(TagRow(name, digest=digest, error=image, aliases=tuple(aliases)))
         else:
-            rows.append(TagRow(name, digest, image, aliases=tuple(aliases)))
+            rows.append(TagRow(name, digest=digest, image=image, aliases=tuple(aliases)))
     return TagList(Page(rows, page.number, page.pages, page.total, page.first), names, aliases_known=whole)
 
 
 def resolve(access: Access, repository: RepositoryName, names: Sequence[str]) -> dict[str, Digest | RegistryError]:
-    """What each tag points at now, asked side by side."""
-    heads = parallel.each(names, lambda name: access.session.head_manifest(repository, name))
+    """What each tag points at now, asked side by side. A name that is no tag is left out: it is never asked for."""
+    heads = parallel.each(filter(is_tag, names), lambda name: access.session.head_manifest(repository, name))
     return {name: head if isinstance(head, RegistryError) else head.digest for name, head in heads.items()}
 
 
@@ -153,6 +163,15 @@ def aliases(access: Access, repository: RepositoryName, tag: str, digest: Digest
         return None
     digests = resolve(access, repository, [name for name in names if name != tag])
     return tuple(sorted((name for name, d in digests.items() if d == digest), key=natural_key, reverse=True))
+
+
+def is_tag(name: str) -> bool:
+    """Whether the grammar permits `name`: a registry may list what nobody can ask for."""
+    try:
+        parse_tag(name)
+    except InvalidReference:
+        return False
+    return True
 
 
 def _repository_row(name: str, answer: tuple[str, ...] | RegistryError | None) -> RepositoryRow:

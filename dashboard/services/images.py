@@ -49,6 +49,11 @@ class Image:
         return sum({d.digest: d.size for m in manifests for d in m.content() if not d.is_foreign}.values())
 
     @property
+    def sizes_known(self) -> bool:
+        """Whether the sizes above mean anything: schema 1 tells none, and what is not understood may hide them."""
+        return self.manifest.kind not in (Kind.LEGACY, Kind.UNKNOWN) or self.compressed_bytes > 0
+
+    @property
     def platforms(self) -> tuple[Child, ...]:
         """The entries that are platforms, attestations left out."""
         return tuple(child for child in self.children if not child.descriptor.is_attestation)

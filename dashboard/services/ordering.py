@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _PARTS = re.compile(r"(\d+)")
-_RELEASE_CANDIDATE = re.compile(r"^[-.]?(?:alpha|beta|a|b|rc|pre|dev)[-.]?\d*", re.IGNORECASE)
+_PRE_RELEASE = re.compile(r"[-.]?(?:alpha|beta|a|b|rc|pre|dev)(?![a-z])")
 
 NaturalKey = tuple[tuple[tuple[int, int, str], ...], str]
 
@@ -17,6 +17,7 @@ def natural_key(name: str) -> NaturalKey:
         if index % 2:
             parts.append((2, int(part), part) if len(part) < 30 else (2, 10**30, part))
         elif part:
-            parts.append((0 if index and _RELEASE_CANDIDATE.match(part) else 3, 0, part))
+            is_pre_release = index and _PRE_RELEASE.match(part)
+            parts.append((0, 0, part.lstrip("-.")) if is_pre_release else (3, 0, part))
     parts.append((1, 0, ""))
     return tuple(parts), name

@@ -80,6 +80,12 @@ def short(digest: str) -> str:
 
 
 @register.filter
+def legible(text: str, limit: int = formats.MAX_TEXT) -> str:
+    """A text that somebody else wrote, cut to `limit` characters, with nothing in it that hides or turns the rest."""
+    return formats.legible(text, limit)
+
+
+@register.filter
 def grouped(number: int) -> str:
     """A whole number with grouping."""
     return formats.count(number)
