@@ -1,0 +1,268 @@
+"""The storage page: the scan as a job, the figures that sum, and what a person may see of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from django_q.models import OrmQ
+from selectolax.lexbor import LexborHTMLParser as HTMLParser
+
+from dashboard import tasks
+from dashboard.models import Job, Registry, UsageSnapshot, User
+from dashboard.services import connections, credentials, jobs, usage
+from tests.fake_registry import FakeRegistry
+from tests.support.token_server import TokenUser
+from tests.unit.storage.trees import Tree
+
+pytestmark = pytest.mark.django_db
+
+URL = "/registries/default/-/storage/"
+
+
+@pytest.fixture
+def version() -> str:
+    """The disk looks alike."""
+    return "2.8"
+
+
+@pytest.fixture
+def tree(tmp_path: Path, registry: Registry) -> Tree:
+    """A mounted storage: a shared layer, an untagged revision, an orphan and an upload."""
+    tree = Tree(tmp_path / "storage")
+    shared = tree.blob("shared layer", 4096)
+    for name, size in (("team/app", 3000), ("team/web", 500)):
+        tree.tag(name, "1.0", tree.image(name, [shared, tree.blob(f"{name} layer", size)]))
+    tree.image("team/app", [tree.blob("untagged layer", 700)])
+    tree.blob("orphan", 90)
+    tree.upload("team/app", "11111111-1111-4111-8111-111111111111", 33)
+    registry.storage_root = str(tree.root)
+    registry.save()
+    return tree
+
+
+def _scan(registry: Registry) -> Job:
+    job = usage.ask_for_scan(registry=registry, user=None)
+    tasks.run_job(str(job.pk))
+    job.refresh_from_db()
+    return job
+
+
+def _page(client: Client) -> HTMLParser:
+    response = client.get(URL)
+    assert response.status_code == 200
+    return HTMLParser(response.content.decode())
+
+
+def _bytes(page: HTMLParser, selector: str) -> list[int]:
+    return [int(node.attributes["value"] or 0) for node in page.css(f"{selector} data")]
+
+
+def test_without_a_mount_the_page_says_how_to_get_one(as_jonas: Client, registry: Registry) -> None:
+    text = _page(as_jonas).text()
+    assert "DASHBOARD_STORAGE_ROOT" in text
+    assert "Scan now" not in text
+
+
+def test_scan_now_is_a_job_and_its_parts_sum_to_the_disk(as_jonas: Client, registry: Registry, tree: Tree) -> None:
+    assert "has not been scanned yet" in _page(as_jonas).text()
+    assert as_jonas.post("/registries/default/-/storage/scan/").status_code == 302
+    job = Job.objects.get()
+    assert job.state == Job.State.WAITING
+    assert OrmQ.objects.count() == 1, "the message commits with the row"
+    assert "The scan waits for the worker" in _page(as_jonas).text()
+    tasks.run_job(str(job.pk))
+    snapshot = UsageSnapshot.objects.get()
+    page = _page(as_jonas)
+    parts = _bytes(page, "table.balance tbody .f-size")
+    assert sum(parts) == snapshot.disk_bytes == _bytes(page, "table.balance tfoot .f-size")[0]
+    assert sum(parts[:5]) == tree.data_bytes()
+    report = snapshot.report
+    assert parts[2:5] == [report["untagged"]["bytes"], report["orphans"]["bytes"], report["uploads"]["bytes"]]
+    assert report["orphans"]["bytes"] == 90
+    assert report["uploads"]["bytes"] == 33
+
+
+def test_by_repository_shows_exclusive_shared_and_untagged(as_jonas: Client, registry: Registry, tree: Tree) -> None:
+    _scan(registry)
+    page = _page(as_jonas)
+    rows = {
+        row.css_first(".name").text(): [int(d.attributes["value"]) for d in row.css("td data")]
+        for row in page.css("table.by-repository tbody tr")
+    }
+    report = {row["name"]: row for row in UsageSnapshot.objects.get().report["by_repository"]}
+    assert list(rows) == ["team/app", "team/web"], "the largest first"
+    app = report["team/app"]
+    assert rows["team/app"] == [
+        app["bytes"],
+        app["exclusive_bytes"],
+        app["bytes"] - app["exclusive_bytes"],
+        app["untagged_bytes"],
+    ]
+    assert rows["team/app"][2] == 4096 + 2, "the layer and the configuration that it shares with team/web"
+
+
+def test_the_registry_bar_has_a_piece_for_each_part(as_jonas: Client, registry: Registry, tree: Tree) -> None:
+    _scan(registry)
+    page = _page(as_jonas)
+    widths = [float((rect.attributes["width"] or "").rstrip("%")) for rect in page.css(".disk-wide rect")]
+    assert sum(widths) == pytest.approx(100, abs=0.001)
+    classes = [rect.attributes["class"] for rect in page.css(".disk-wide rect")]
+    assert classes == ["seg own", "seg own", "seg shared", "seg untagged", "seg orphan", "seg upload"]
+    assert [a.attributes["href"] for a in page.css(".disk-wide a")][0] == "/registries/default/team/app/"
+
+
+def test_problems_are_listed_with_their_cure(as_jonas: Client, registry: Registry, tree: Tree) -> None:
+    tree.tag("team/web", "broken", "sha256:" + "0" * 64)
+    _scan(registry)
+    text = _page(as_jonas).css_first(".problem-list").text()
+    assert "tag-points-nowhere" in text
+    assert "repositories/team/web/_manifests/tags/broken" in text
+    assert "Push it again, or delete the tag." in text
+
+
+def test_a_mount_that_vanished_fails_in_words_and_the_old_figures_stay(
+    as_jonas: Client, registry: Registry, tree: Tree
+) -> None:
+    _scan(registry)
+    tree.root.rename(tree.root.with_name("elsewhere"))
+    job = _scan(registry)
+    assert (job.state, job.outcome_code) == (Job.State.FAILED, "storage-root-missing")
+    page = _page(as_jonas)
+    assert "The storage directory is not there" in page.text()
+    assert page.css_first("table.balance") is not None
+
+
+def test_progress_is_a_fragment_that_asks_again_and_tells_the_end(
+    as_jonas: Client, registry: Registry, tree: Tree
+) -> None:
+    job = usage.ask_for_scan(registry=registry, user=None)
+    assert jobs.claim(job.pk) is not None
+    Job.objects.update(progress=12, total=40)
+    response = as_jonas.get(URL, headers={"HX-Request": "true"})
+    assert response.headers["Vary"].count("HX-Request") == 1
+    fragment = HTMLParser(response.content.decode())
+    assert fragment.css_first("header.masthead") is None
+    assert fragment.css_first("title") is not None
+    assert fragment.css_first("#scan").attributes["hx-get"] == URL
+    bar = fragment.css_first("progress")
+    assert (bar.attributes["value"], bar.attributes["max"]) == ("12", "40")
+    Job.objects.update(state=Job.State.DONE)
+    ended = HTMLParser(as_jonas.get(URL, headers={"HX-Request": "true"}).content.decode())
+    assert "hx-get" not in ended.css_first("#scan").attributes
+    assert "The scan has ended." in ended.text()
+
+
+def test_names_are_shown_only_to_who_may_read_them_and_sums_stay_true(
+    as_jonas: Client, jonas: User, tmp_path: Path
+) -> None:
+    rights = {"jonas": TokenUser("his own password", {"repository:team/app": frozenset({"pull"})})}
+    tree = Tree(tmp_path / "storage")
+    for name in ("team/app", "secret/thing"):
+        tree.tag(name, "1.0", tree.image(name, [tree.blob(name, 1000)]))
+    tree.tag("secret/thing", "broken", "sha256:" + "0" * 64)
+    with FakeRegistry("3.1", token_users=rights) as fake:
+        row = Registry.objects.create(
+            slug="default", url=fake.url, public_host="r", act_with="own", storage_root=str(tree.root)
+        )
+        with connections.clients_made_by(lambda _row: fake.client()):
+            fake.push_image("team/app", "1.0")
+            fake.push_image("secret/thing", "1.0")
+            credentials.store(user=jonas, registry=row, username="jonas", password="his own password")
+            _scan(row)
+            page = _page(as_jonas)
+    assert "secret" not in page.html
+    assert "And others that you cannot see." in page.text()
+    assert sum(_bytes(page, "table.balance tbody .f-size")[:5]) == tree.data_bytes()
+
+
+def test_without_an_accepted_credential_nothing_of_the_storage_is_shown(as_jonas: Client, tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "storage")
+    tree.tag("secret/thing", "1.0", tree.image("secret/thing", [tree.blob("x", 1000)]))
+    with FakeRegistry("2.8", basic={"somebody": "else's"}) as fake:
+        row = Registry.objects.create(
+            slug="default", url=fake.url, public_host="r.test", act_with="own", storage_root=str(tree.root)
+        )
+        with connections.clients_made_by(lambda _row: fake.client()):
+            _scan(row)
+            response = as_jonas.get(URL)
+            assert as_jonas.post(f"{URL}scan/").status_code == 403
+    assert response.status_code == 403
+    assert "What is your name and password on r.test?" in response.content.decode()
+    assert "secret" not in response.content.decode()
+
+
+class TestJobs:
+    """The row is the truth and the lock."""
+
+    def test_one_live_scan_per_registry(self, registry: Registry, tree: Tree) -> None:
+        first = usage.ask_for_scan(registry=registry, user=None)
+        assert usage.ask_for_scan(registry=registry, user=None).pk == first.pk
+        assert OrmQ.objects.count() == 1
+
+    def test_a_doubled_message_does_nothing(self, registry: Registry, tree: Tree) -> None:
+        job = _scan(registry)
+        tasks.run_job(str(job.pk))
+        assert UsageSnapshot.objects.count() == 1
+
+    def test_a_lost_message_is_sent_again(self, registry: Registry, tree: Tree) -> None:
+        job = usage.ask_for_scan(registry=registry, user=None)
+        OrmQ.objects.all().delete()
+        assert jobs.look_after() == 0, "not at once"
+        Job.objects.update(requested_at=timezone.now() - dt.timedelta(minutes=1))
+        assert jobs.look_after() == 1
+        assert OrmQ.objects.count() == 1
+        assert job.state == Job.State.WAITING
+
+    def test_a_killed_workers_job_is_taken_up_by_another(self, registry: Registry, tree: Tree) -> None:
+        job = usage.ask_for_scan(registry=registry, user=None)
+        dead = jobs.claim(job.pk)
+        assert dead is not None
+        assert jobs.claim(job.pk) is None, "its lease still runs"
+        Job.objects.update(lease_until=timezone.now() - dt.timedelta(seconds=1))
+        tasks.run_job(str(job.pk))
+        job.refresh_from_db()
+        assert job.state == Job.State.DONE
+        with pytest.raises(jobs.JobLost):
+            jobs.Heart(dead).beat()
+        jobs.finish(dead, Job.State.FAILED, "late")
+        job.refresh_from_db()
+        assert job.state == Job.State.DONE, "who lost the lease changes nothing any more"
+
+    def test_a_scan_can_be_cancelled(self, registry: Registry, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+        job = usage.ask_for_scan(registry=registry, user=None)
+        Job.objects.update(cancel_requested=True)
+        monkeypatch.setattr(jobs, "HEARTBEAT_SECONDS", 0.0)
+        tasks.run_job(str(job.pk))
+        job.refresh_from_db()
+        assert job.state == Job.State.CANCELLED
+        assert not UsageSnapshot.objects.exists()
+
+    def test_a_fault_ends_the_job_as_failed_and_is_told(
+        self, as_jonas: Client, registry: Registry, tree: Tree, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_args: object, **_kwargs: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(usage, "measure", broken)
+        job = usage.ask_for_scan(registry=registry, user=None)
+        with pytest.raises(ZeroDivisionError):
+            tasks.run_job(str(job.pk))
+        job.refresh_from_db()
+        assert (job.state, job.outcome_code) == (Job.State.FAILED, "fault")
+        assert "The last scan failed." in _page(as_jonas).text()
+
+    def test_the_first_scan_is_asked_for_by_itself_and_then_daily(self, registry: Registry, tree: Tree) -> None:
+        usage.ask_for_due_scans()
+        job = Job.objects.get()
+        tasks.run_job(str(job.pk))
+        usage.ask_for_due_scans()
+        assert Job.objects.count() == 1
+        day_ago = timezone.now() - dt.timedelta(days=1, minutes=1)
+        UsageSnapshot.objects.update(began_at=day_ago)
+        Job.objects.update(requested_at=day_ago)
+        usage.ask_for_due_scans()
+        assert Job.objects.filter(state=Job.State.WAITING).count() == 1
