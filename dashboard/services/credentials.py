@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
-from dashboard.models import Credential, Registry, User
+from dashboard.models import Credential, Registry, User, encryption
 from dashboard.registry.auth import AuthScheme
 from dashboard.registry.auth import Credential as ClientCredential
 from dashboard.registry.errors import RegistryError
@@ -73,3 +73,17 @@ def remove(*, user: User, registry: Registry) -> bool:
     count, _ = Credential.objects.filter(user=user, registry=registry).delete()
     access.forget()
     return count > 0
+
+
+def rotate_all() -> tuple[int, int]:
+    """Encrypts every stored secret anew under the newest key; how many, and how many no key can read."""
+    rotated = unreadable = 0
+    for row in Credential.objects.iterator(chunk_size=200):
+        try:
+            row.encrypted_secret = encryption.rotate(row.encrypted_secret)
+        except encryption.SecretUnreadable:
+            unreadable += 1
+            continue
+        row.save(update_fields=["encrypted_secret"])
+        rotated += 1
+    return rotated, unreadable

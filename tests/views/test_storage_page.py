@@ -112,7 +112,7 @@ def test_the_registry_bar_has_a_piece_for_each_part(as_jonas: Client, registry: 
     assert sum(widths) == pytest.approx(100, abs=0.001)
     classes = [rect.attributes["class"] for rect in page.css(".disk-wide rect")]
     assert classes == ["seg own", "seg own", "seg shared", "seg untagged", "seg orphan", "seg upload"]
-    assert [a.attributes["href"] for a in page.css(".disk-wide a")][0] == "/registries/default/team/app/"
+    assert page.css(".disk-wide a")[0].attributes["href"] == "/registries/default/team/app/"
 
 
 def test_problems_are_listed_with_their_cure(as_jonas: Client, registry: Registry, tree: Tree) -> None:
