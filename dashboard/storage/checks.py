@@ -16,27 +16,26 @@ from dashboard.registry.references import is_digest
 from . import layout
 from .facts import Facts, ManifestFacts, Problem, RepositoryFacts
 
-_NOTHING = ManifestFacts()
 
-
-def check(v2: str, facts: Facts, named: set[str]) -> Iterator[Problem]:
+def check(v2: str, facts: Facts, absent: set[str]) -> Iterator[Problem]:
     """Problems of references: each path is that of the entry that names what is absent.
 
-    `named` is every text that a manifest of the registry gives as a digest.
+    `absent` is every text that a manifest gives as a digest and that was not among the blobs listed.
     """
     missing = {
+        digest for digest in absent if not is_digest(digest) or not os.path.isfile(f"{v2}/{layout.blob_data(digest)}")
+    }
+    suspects = {
         digest
-        for digest in named - facts.blobs.keys()
-        if not is_digest(digest) or not os.path.isfile(f"{v2}/{layout.blob_data(digest)}")
+        for digest, manifest in facts.manifests.items()
+        if manifest.children or not missing.isdisjoint(manifest.content)
     }
     for repository in facts.repositories:
         yield from _dangling_tags(v2, repository)
-        for revision in repository.revisions:
-            manifest = facts.manifests.get(revision, _NOTHING)
-            if manifest.children and not repository.revisions.issuperset(manifest.children):
-                yield from _missing_children(v2, repository, revision, manifest)
-            if missing and not missing.isdisjoint(manifest.content):
-                yield from _unservable(v2, repository, revision, manifest, missing)
+        for revision in repository.revisions & suspects:
+            manifest = facts.manifests[revision]
+            yield from _missing_children(v2, repository, revision, manifest)
+            yield from _unservable(v2, repository, revision, manifest, missing)
 
 
 def _dangling_tags(v2: str, repository: RepositoryFacts) -> Iterator[Problem]:

@@ -7,6 +7,35 @@ from typing import NamedTuple
 
 MAX_PROBLEMS = 10_000
 
+# Every code that a problem can have; docs/storage.md says what each means.
+PROBLEM_CODES = frozenset(
+    (
+        "blob-missing",
+        "blob-name",
+        "blob-unprotected",
+        "blob-without-data",
+        "child-missing",
+        "link-corrupt",
+        "link-mismatch",
+        "manifest-corrupt",
+        "manifest-missing",
+        "manifest-too-large",
+        "not-a-file",
+        "repository-name",
+        "revision-name",
+        "stray-file",
+        "symlink-broken",
+        "symlink-loop",
+        "tag-name",
+        "tag-points-nowhere",
+        "tag-without-link",
+        "too-many-problems",
+        "too-many-symlinks",
+        "unreadable",
+        "upload-incomplete",
+    )
+)
+
 
 class Problem(NamedTuple):
     """A malformed or unreadable entry. `path` is below docker/registry/v2, `bytes` what it takes on the disk."""

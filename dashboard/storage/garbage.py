@@ -7,39 +7,69 @@ collector count (2.8 marks one level of every revision, 3.x goes on only through
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from itertools import repeat
 
-from .facts import ManifestFacts, RepositoryFacts
+from .facts import Facts, ManifestFacts, RepositoryFacts
 
 _NOTHING = ManifestFacts()
 
 
-def reached(revisions: Iterable[str], manifests: Mapping[str, ManifestFacts]) -> set[str]:
-    """The digests that these revisions reach; children that are revisions must be among `revisions` themselves."""
-    marked: set[str] = set()
-    for revision in revisions:
-        marked.add(revision)
-        facts = manifests.get(revision)
-        if facts is not None:
-            marked.update(facts.content)
-            marked.update(facts.children)
-    return marked
+class Graph:
+    """Which blobs each revision reaches.
 
+    Blobs are numbers here, in the order of `digests`: sets of a hundred thousand digests would compare texts all the
+    time. What is not on the disk has no number; `absent` is all that manifests name and the disk lacks, as text.
+    """
 
-def tagged(repository: RepositoryFacts, manifests: Mapping[str, ManifestFacts]) -> set[str]:
-    """The revisions that a tag holds: directly, through an index, or attached (their `subject` chain ends at one)."""
-    attached: dict[str, list[str]] = {}
-    for revision in repository.revisions:
-        subject = manifests.get(revision, _NOTHING).subject
-        if subject:
-            attached.setdefault(subject, []).append(revision)
-    held: set[str] = set()
-    pending = [digest for digest in repository.tags.values() if digest in repository.revisions]
-    while pending:
-        revision = pending.pop()
-        if revision in held:
-            continue
-        held.add(revision)
-        pending.extend(child for child in manifests.get(revision, _NOTHING).children if child in repository.revisions)
-        pending.extend(attached.get(revision, ()))
-    return held
+    def __init__(self, facts: Facts) -> None:
+        self._manifests = facts.manifests
+        self.digests = list(facts.blobs)
+        self.sizes = list(facts.blobs.values())
+        self.absent: set[str] = set()
+        self._numbers = dict(zip(self.digests, range(len(self.digests)), strict=True))
+        self._reached: dict[str, list[int]] = {}
+        for repository in facts.repositories:
+            for revision in repository.revisions:
+                if revision not in self._reached:
+                    self._reached[revision] = self._one_level(revision)
+
+    def _one_level(self, revision: str) -> list[int]:
+        manifest = self._manifests.get(revision, _NOTHING)
+        named = (revision, *manifest.content, *manifest.children)
+        numbers = list(map(self._numbers.get, named, repeat(-1)))
+        if -1 in numbers:
+            self.absent.update(digest for digest in named if digest not in self._numbers)
+            numbers = [number for number in numbers if number >= 0]
+        return numbers
+
+    def reached(self, revisions: Iterable[str]) -> set[int]:
+        """The blobs that these revisions reach; children that are revisions must be among `revisions` themselves."""
+        return set().union(*map(self._reached.__getitem__, revisions))
+
+    def tagged(self, repository: RepositoryFacts) -> set[str]:
+        """The revisions that a tag holds: directly, through an index, or attached (their `subject` chain ends there)."""
+        attached: dict[str, list[str]] = {}
+        for revision in repository.revisions:
+            subject = self._manifests.get(revision, _NOTHING).subject
+            if subject:
+                attached.setdefault(subject, []).append(revision)
+        held: set[str] = set()
+        pending = [digest for digest in repository.tags.values() if digest in repository.revisions]
+        while pending:
+            revision = pending.pop()
+            if revision in held:
+                continue
+            held.add(revision)
+            children = self._manifests.get(revision, _NOTHING).children
+            pending.extend(child for child in children if child in repository.revisions)
+            pending.extend(attached.get(revision, ()))
+        return held
+
+    def bytes_of(self, blobs: Iterable[int]) -> int:
+        """Bytes of these blobs on the disk."""
+        return sum(map(self.sizes.__getitem__, blobs))
+
+    def digests_of(self, blobs: Iterable[int]) -> set[str]:
+        """Digests of these blobs."""
+        return set(map(self.digests.__getitem__, blobs))

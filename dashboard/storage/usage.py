@@ -14,17 +14,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from . import garbage, layout
+from . import layout
 from .checks import check
 from .errors import Cancelled, RootUnreadable
 from .facts import Facts, Problem
 from .full import Metadata, read_metadata
+from .garbage import Graph
 from .scan import Progress, Scan, report
 
 __all__ = ["Amount", "Cancelled", "FileSystem", "Problem", "RepositoryUsage", "Usage", "filesystem", "measure"]
@@ -174,53 +174,50 @@ def measure(
 
 
 def _account(v2: str, facts: Facts, metadata: Metadata | None, start: float) -> Usage:
-    size_of = facts.blobs
+    graph = Graph(facts)
     held_by, reached_by = [], []
     for repository in facts.repositories:
-        tagged_revisions = garbage.tagged(repository, facts.manifests)
-        held = garbage.reached(tagged_revisions, facts.manifests)
+        tagged_revisions = graph.tagged(repository)
+        held = graph.reached(tagged_revisions)
         held_by.append(held)
-        reached_by.append(held | garbage.reached(repository.revisions - tagged_revisions, facts.manifests))
-    referenced: set[str] = set()
-    shared: set[str] = set()
+        reached_by.append(held | graph.reached(repository.revisions - tagged_revisions))
+    referenced: set[int] = set()
+    shared: set[int] = set()
     for blobs in reached_by:
         shared |= referenced & blobs
         referenced |= blobs
-    tagged: set[str] = set().union(*held_by)
-    report(facts.problems, check(v2, facts, referenced))
+    tagged: set[int] = set().union(*held_by)
+    orphans = set(range(len(graph.sizes))) - referenced
+    young = {number for number in orphans if graph.digests[number] in facts.young}
+    report(facts.problems, check(v2, facts, graph.absent))
 
-    def bytes_of(blobs: Iterable[str]) -> int:
-        return sum(map(size_of.get, blobs, repeat(0)))  # what is not on the disk weighs nothing
-
-    def amount(blobs: Iterable[str]) -> Amount:
-        sizes = [size_of[blob] for blob in blobs if blob in size_of]
-        return Amount(len(sizes), sum(sizes))
+    def amount(blobs: set[int]) -> Amount:
+        return Amount(len(blobs), graph.bytes_of(blobs))
 
     by_repository = []
     for repository, blobs, held in zip(facts.repositories, reached_by, held_by, strict=True):
-        total, total_held = bytes_of(blobs), bytes_of(held)
+        total, total_held = graph.bytes_of(blobs), graph.bytes_of(held)
         by_repository.append(
             RepositoryUsage(
                 name=repository.name,
                 tags=len(repository.tags),
                 bytes=total,
-                exclusive_bytes=bytes_of(blobs - shared),
+                exclusive_bytes=graph.bytes_of(blobs - shared),
                 tagged_bytes=total_held,
-                tagged_exclusive_bytes=bytes_of(held - shared),
+                tagged_exclusive_bytes=graph.bytes_of(held - shared),
                 untagged_bytes=total - total_held,
             )
         )
-    orphans = size_of.keys() - referenced
     return Usage(
         repositories=len(facts.repositories),
         tags=sum(len(repository.tags) for repository in facts.repositories),
-        blobs=Amount(len(size_of), sum(size_of.values())),
+        blobs=Amount(len(graph.sizes), sum(graph.sizes)),
         tagged=amount(tagged),
         tagged_exclusive=amount(tagged - shared),
         tagged_shared=amount(tagged & shared),
         untagged=amount(referenced - tagged),
         orphans=amount(orphans),
-        in_flight=amount(orphans & facts.young),
+        in_flight=amount(young),
         uploads=Amount(facts.uploads, facts.upload_bytes),
         by_repository=tuple(by_repository),
         problems=tuple(sorted(facts.problems)),

@@ -17,6 +17,7 @@ import pytest
 from dashboard.storage import scan as scan_module
 from dashboard.storage import units
 from dashboard.storage.errors import RootUnreadable
+from dashboard.storage.facts import PROBLEM_CODES
 from dashboard.storage.usage import Amount, Problem, Usage, measure
 from tests.unit.storage.trees import Tree
 
@@ -208,6 +209,14 @@ def test_a_malformed_entry_is_one_problem_and_changes_no_sum(tree: Tree, case: s
     assert (after.repositories, after.blobs, after.uploads) == (before.repositories, before.blobs, before.uploads)
     assert after.by_repository[0].bytes == before.by_repository[0].bytes
     assert after.tags == before.tags + (case == "tag that points nowhere")  # its link does parse
+
+
+def test_every_code_is_listed_and_explained() -> None:
+    project = Path(__file__).resolve().parents[3]
+    explained = (project / "docs" / "storage.md").read_text()
+
+    assert {problem.code for _, problem in CASES.values()} < PROBLEM_CODES
+    assert [code for code in sorted(PROBLEM_CODES) if f"`{code}`" not in explained] == []
 
 
 def test_names_that_are_no_utf8_are_shown_escaped(tree: Tree) -> None:

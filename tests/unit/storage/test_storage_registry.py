@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.storage import garbage
+from dashboard.storage.garbage import Graph
 from dashboard.storage.layout import blob_data, v2_directory
 from dashboard.storage.scan import Scan
 from dashboard.storage.usage import Amount, measure
@@ -141,8 +141,9 @@ def test_orphans_are_what_the_collector_would_delete(registry: RunningRegistry) 
     usage = measure(registry.root, now=time.time())
     facts = Scan(str(v2), young_after=0.0).run()
 
-    marked = set().union(*(garbage.reached(r.revisions, facts.manifests) for r in facts.repositories))
-    assert facts.blobs.keys() - marked == eligible
+    graph = Graph(facts)
+    marked = set().union(*(graph.reached(repository.revisions) for repository in facts.repositories))
+    assert facts.blobs.keys() - graph.digests_of(marked) == eligible
     assert usage.orphans == Amount(len(eligible), sum((v2 / blob_data(d)).stat().st_size for d in eligible))
     assert usage.in_flight == usage.orphans  # all of it was pushed a moment ago
     assert len(eligible) >= 7
