@@ -48,7 +48,7 @@ class Graph:
         return set().union(*map(self._reached.__getitem__, revisions))
 
     def tagged(self, repository: RepositoryFacts) -> set[str]:
-        """The revisions that a tag holds: directly, through an index, or attached (their `subject` chain ends there)."""
+        """The revisions that a tag holds: directly, through an index, or attached (by a chain of subjects)."""
         attached: dict[str, list[str]] = {}
         for revision in repository.revisions:
             subject = self._manifests.get(revision, _NOTHING).subject

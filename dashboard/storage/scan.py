@@ -26,7 +26,7 @@ from .files import leads_to_ancestor, printable, weigh
 from .partner import MAX_BATCHES, Batch, Crew, Unit
 
 Progress = Callable[[str, int, int], None]  # stage ("blobs", "repositories", "full"), done, of how many
-Cancelled_ = Callable[[], bool]
+CancelCheck = Callable[[], bool]
 
 _BATCH_NAMES = 64
 _MAX_SYMLINKS = 10_000
@@ -48,7 +48,7 @@ class Scan:
     """One scan of the directory `v2`. `young_after` (seconds since the epoch) bounds what counts as young."""
 
     def __init__(
-        self, v2: str, *, young_after: float, progress: Progress | None = None, cancelled: Cancelled_ | None = None
+        self, v2: str, *, young_after: float, progress: Progress | None = None, cancelled: CancelCheck | None = None
     ) -> None:
         self._v2 = v2
         self._young_after = young_after

@@ -193,3 +193,34 @@ def test_no_descriptor_is_left_open(tree: Tree) -> None:
 def test_more_batches_than_the_queue_holds_are_refused(tree: Tree) -> None:
     with Crew() as crew, pytest.raises(ValueError, match="1001 batches"):
         crew.work([[]] * 1001, lambda done: None)
+
+
+def test_the_second_process_ends_with_its_parent() -> None:
+    """Killed without a chance to clean up: the standard input of the other closes, and it ends."""
+    program = (
+        "import sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "from dashboard.storage.partner import Crew\n"
+        "crew = Crew(); crew.enlist(); print(crew._process.pid, flush=True); time.sleep(60)\n"
+    )
+    project = Path(__file__).resolve().parents[3]
+    parent = subprocess.Popen([sys.executable, "-c", program, str(project)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    other = int(parent.stdout.readline())
+    time.sleep(0.2)
+    assert alive(other)
+
+    parent.kill()
+    parent.communicate()
+
+    deadline = time.monotonic() + 10
+    while alive(other) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(other)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (one that ended and was not waited for by its new parent does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
