@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +17,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
 
 from dashboard.contexts.account import account_page
 from dashboard.contexts.errors import problem_of
@@ -25,7 +27,7 @@ from dashboard.models import Registry, User
 from dashboard.models.encryption import SecretUnreadable
 from dashboard.services import credentials, throttle
 
-from .pages import enter, render_page
+from .pages import enter, is_fragment, render_page
 
 YEAR = 365 * 24 * 3600
 
@@ -36,6 +38,12 @@ class SignIn(LoginView):
     template_name = "sign_in.html"
     authentication_form = SignInForm
     redirect_authenticated_user = True
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """For a fragment whose session ended, the whole page goes to sign in."""
+        if is_fragment(request):
+            return HttpResponseClientRedirect(request.get_full_path())
+        return super().dispatch(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Adds the registries whose users may sign in here."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
+from django_htmx.http import HttpResponseClientRedirect
 
 from dashboard.contexts.errors import problem_of
 from dashboard.models import Registry
@@ -16,7 +17,7 @@ from dashboard.services.access import Access
 from dashboard.services.connections import ActingWith
 from dashboard.storage.errors import StorageError
 
-from .pages import render_page
+from .pages import is_fragment, render_page
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +33,11 @@ class ProblemPages:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """A page for an error of registry or storage; None for any other."""
+        """A page for an error of registry or storage; None for any other. A fragment's problem takes the whole page."""
         if not isinstance(exception, RegistryError | StorageError):
             return None
+        if is_fragment(request):
+            return HttpResponseClientRedirect(request.get_full_path())
         access: Access | None = getattr(request, "access", None)
         if isinstance(exception, Unauthorized) and access is not None and _wants_own_credential(access):
             return credential_question(request, access)

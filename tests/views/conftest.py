@@ -6,19 +6,23 @@ from collections.abc import Iterator
 
 import pytest
 from django.template import engines
+from django.template.backends.django import DjangoTemplates
 
 
 class Undefined(str):
     """Stands where a template's variable is not there; remembers which."""
 
     __slots__ = ("names",)
+    names: list[str]
 
     def __new__(cls) -> Undefined:
+        """Django puts the variable's name in place of the %s."""
         text = super().__new__(cls, "%s")
         text.names = []
         return text
 
     def __mod__(self, name: object) -> str:
+        """Called with the variable's name."""
         self.names.append(str(name))
         return ""
 
@@ -32,7 +36,9 @@ def defined_variables(request: pytest.FixtureRequest) -> Iterator[None]:
     if "admin_templates" in request.fixturenames:
         yield
         return
-    engine = engines["django"].engine
+    backend = engines["django"]
+    assert isinstance(backend, DjangoTemplates)
+    engine = backend.engine
     guard, kept = Undefined(), engine.string_if_invalid
     engine.string_if_invalid = guard
     yield

@@ -67,6 +67,13 @@ class Page:
         return self.text("title")
 
 
+def part(node: LexborNode, selector: str) -> LexborNode:
+    """The first element in `node` that the selector finds; fails if there is none."""
+    found = node.css_first(selector)
+    assert found is not None, f"nothing matches {selector!r} in:\n{node.html}"
+    return found
+
+
 def words(node: LexborNode | None) -> str:
     """An element's text, white space collapsed."""
     assert node is not None
