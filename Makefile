@@ -40,10 +40,9 @@ lock: ## versions and hashes of requirements*.in written anew (UPGRADE=1 for the
 	@$(PYTHON) -m tools.environment development
 	@$(VENV)/python -m tools.lock $(if $(UPGRADE),--upgrade)
 
-bench: ## what the pages and the storage report cost
+bench: ## what reading a storage directory costs, against du (ARGS=… goes to the benchmark)
 	@$(PYTHON) -m tools.environment development
-	@$(PYTHON) -m tools.packages tests
-	@PATH="$$PATH:$(BIN)" $(VENV)/python -m benchmarks $(ARGS)
+	@$(VENV)/python -m benchmarks.storage $(ARGS)
 
 setup: ## what `make test` needs, without running a test
 	@$(PYTHON) -m tools.environment development
