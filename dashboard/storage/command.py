@@ -85,7 +85,7 @@ def _problems(usage: Usage) -> Iterator[str]:
     if not usage.problems:
         return
     yield ""
-    yield f"{len(usage.problems)} problems"
+    yield "1 problem" if len(usage.problems) == 1 else f"{len(usage.problems)} problems"
     for problem in usage.problems[:_SHOWN_PROBLEMS]:
         yield f"  {problem.code:<20}{problem.path} ({human(problem.bytes)})"
     if len(usage.problems) > _SHOWN_PROBLEMS:
