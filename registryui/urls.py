@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
+
+from dashboard.views import accounts
 
 urlpatterns = [
-    path("settings/people/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
+    path("settings/people/login/", accounts.admin_sign_in),
     path("settings/people/", admin.site.urls),
     path("", include("dashboard.urls")),
 ]

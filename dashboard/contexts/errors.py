@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from dashboard.registry.errors import Diagnostic, RegistryError, Unauthorized
+from dashboard.registry.errors import Diagnostic, Forbidden, NotFound, RegistryError, Unauthorized, Unsupported
 from dashboard.storage.errors import StorageError
 
 Sentence = tuple[object, object, object]
@@ -101,6 +101,12 @@ _REGISTRY: dict[str, Sentence] = {
     "registry-error": (_("%(registry)s could not be used"), _("%(operation)s failed."), ""),
 }
 
+_UNLISTED: Sentence = (
+    _("%(registry)s does not list its repositories"),
+    _("It keeps the list from %(user)s. A repository that %(user)s may read opens by its name."),
+    "",
+)
+
 _STORAGE: dict[str, Sentence] = {
     "storage-root-missing": (
         _("The storage directory is not there"),
@@ -144,6 +150,7 @@ class Problem:
     advice: str
     status: int
     user: str
+    opens_by_name: bool = False
     diagnostics: tuple[Diagnostic, ...] = ()
 
     @property
@@ -156,14 +163,15 @@ def problem_of(error: RegistryError | StorageError) -> Problem:
     """The sentence for a person."""
     if isinstance(error, StorageError):
         return storage_problem(error.code, error.parameters)
-    title, sentence, advice = _REGISTRY.get(error.code, _REGISTRY["registry-error"])
+    unlisted = keeps_its_list(error)
+    title, sentence, advice = _UNLISTED if unlisted else _REGISTRY.get(error.code, _REGISTRY["registry-error"])
     parameters = error.parameters | {
         "operation": operation_name(error.operation),
         "user": error.user or pgettext_lazy("acting as", "nobody"),
         "reason": error.reason or "—",
         "subject": error.subject or "—",
     }
-    if isinstance(error, Unauthorized) and not error.user:
+    if isinstance(error, Unauthorized) and not error.user and not unlisted:
         sentence = _("It answered 401 to %(operation)s: it wants a name and password, and none was sent.")
         advice = _("Set a credential for it.")
     return Problem(
@@ -173,8 +181,17 @@ def problem_of(error: RegistryError | StorageError) -> Problem:
         str(advice),
         _STATUS.get(error.code, 502),
         error.user,
+        unlisted,
         error.diagnostics,
     )
+
+
+def keeps_its_list(error: RegistryError) -> bool:
+    """Whether the registry is there and only its list of repositories is not for this person."""
+    if error.operation != "repositories":
+        return False
+    refused = isinstance(error, Unauthorized) and error.reason == "insufficient_scope"
+    return refused or isinstance(error, (Forbidden, NotFound, Unsupported))
 
 
 def storage_problem(code: str, parameters: Mapping[str, str]) -> Problem:

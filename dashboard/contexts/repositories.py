@@ -63,6 +63,7 @@ class RepositoriesPage:
     total: int
     listed: int
     complete: bool
+    chosen: bool
     tags_on_page: int
     pagination: Pagination
     sort: SortLink
@@ -73,8 +74,8 @@ class RepositoriesPage:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the registry lists nothing at all."""
-        return self.listed == 0
+        """Whether the registry lists nothing at all that this person may read."""
+        return self.listed == 0 and not self.contains
 
 
 def repositories_page(access: Access, query: ListQuery, found: RepositoryList) -> RepositoriesPage:
@@ -95,6 +96,7 @@ def repositories_page(access: Access, query: ListQuery, found: RepositoryList) -
         total=found.page.total,
         listed=found.listed,
         complete=found.complete,
+        chosen=found.chosen,
         tags_on_page=sum(line.tags or 0 for line in lines),
         pagination=pagination(path, query, found.page),
         sort=name_sort(path, query),

@@ -58,11 +58,15 @@ class RepositoryRow:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryList:
-    """A page of repositories; `listed` counts the registry's own list before the filter."""
+    """A page of repositories; `listed` counts the registry's own list before the filter.
+
+    `chosen`: the registry decides repository by repository, and only what this person may read is counted.
+    """
 
     page: Page[RepositoryRow]
     listed: int
     complete: bool
+    chosen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +108,20 @@ def repositories(access: Access, query: ListQuery) -> RepositoryList:
         key=natural_key if query.extra.get("view") == "flat" else _by_namespace,
         reverse=query.descending,
     )
-    complete = catalog.complete
-    if gate.has_rights_per_repository(access):
-        checked = gate.readable(access, names[:MAX_CHECKED])
-        complete = complete and len(names) <= MAX_CHECKED
-        names = [name for name, answer in checked.items() if answer is True]
-        listed = len(names)
-    else:
-        listed = len(catalog.names)
+    complete, listed = catalog.complete, len(catalog.names)
+    chosen = gate.has_rights_per_repository(access)
+    if chosen:
+        asked = list(catalog.names) if listed <= MAX_CHECKED else names
+        answers = gate.readable(access, asked[:MAX_CHECKED])
+        complete = complete and len(asked) <= MAX_CHECKED
+        names = [name for name in names if answers.get(name) is True]
+        listed = sum(answer is True for answer in answers.values())
     page = _page(names, query.page)
     tags = parallel.each(
         [name for name in page.rows if is_repository(name)], lambda name: access.session.tags(RepositoryName(name))
     )
     rows = [_repository_row(name, tags.get(name)) for name in page.rows]
-    return RepositoryList(Page(rows, page.number, page.pages, page.total, page.first), listed, complete)
+    return RepositoryList(Page(rows, page.number, page.pages, page.total, page.first), listed, complete, chosen)
 
 
 def tags(access: Access, repository: RepositoryName, query: ListQuery) -> TagList:

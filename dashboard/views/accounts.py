@@ -7,12 +7,15 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import LoginView, LogoutView, redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
@@ -32,6 +35,7 @@ from .pages import enter, is_fragment, render_page
 YEAR = 365 * 24 * 3600
 
 
+@method_decorator(login_not_required, name="dispatch")
 class SignIn(LoginView):
     """The sign-in page. A refused form answers 422 and keeps the name."""
 
@@ -61,6 +65,16 @@ class SignIn(LoginView):
 
 class SignOut(LogoutView):
     """Signs out; POST only."""
+
+
+@login_not_required
+def admin_sign_in(request: HttpRequest) -> HttpResponse:
+    """Where Django's admin sends whom it does not let in: to sign in, where that may help."""
+    if not request.user.is_authenticated:
+        return redirect_to_login(request.GET.get("next", reverse("admin:index")))
+    if cast(User, request.user).is_staff:
+        return redirect("admin:index")
+    raise PermissionDenied
 
 
 def locked_out(

@@ -14,12 +14,13 @@ from dashboard.contexts.errors import problem_of
 from dashboard.models import Registry
 from dashboard.registry.errors import RegistryError, Unauthorized
 from dashboard.services.access import Access
-from dashboard.services.connections import ActingWith
+from dashboard.services.connections import ActingWith, OwnCredential
 from dashboard.storage.errors import StorageError
 
 from .pages import is_fragment, render_page
 
 logger = logging.getLogger(__name__)
+_NOT_ACCEPTED = frozenset({"credential-refused", "token-server-refused"})
 
 
 class ProblemPages:
@@ -39,7 +40,7 @@ class ProblemPages:
         if is_fragment(request):
             return HttpResponseClientRedirect(request.get_full_path())
         access: Access | None = getattr(request, "access", None)
-        if isinstance(exception, Unauthorized) and access is not None and _wants_own_credential(access):
+        if isinstance(exception, Unauthorized) and access is not None and _wants_own_credential(access, exception):
             return credential_question(request, access)
         problem = problem_of(exception)
         if not problem.is_missing:
@@ -51,8 +52,13 @@ class ProblemPages:
 def credential_question(request: HttpRequest, access: Access) -> HttpResponse:
     """The one question to somebody without an accepted credential of their own: no repository is named."""
     url = reverse("credential", args=[access.registry.slug])
-    return render_page(request, "credential_needed.html", {"own": access.acting.own, "credential_url": url}, status=403)
+    usable = access.acting.own == OwnCredential.USABLE
+    own = OwnCredential.REFUSED if usable else access.acting.own
+    return render_page(request, "credential_needed.html", {"own": own, "credential_url": url}, status=403)
 
 
-def _wants_own_credential(access: Access) -> bool:
-    return access.registry.act_with == Registry.ActWith.OWN and access.acting.acting_with == ActingWith.NOBODY
+def _wants_own_credential(access: Access, refusal: Unauthorized) -> bool:
+    """Where people act with their own: there is none, or the registry no longer accepts it (not: it lacks a right)."""
+    if access.registry.act_with != Registry.ActWith.OWN:
+        return False
+    return access.acting.acting_with == ActingWith.NOBODY or refusal.reason in _NOT_ACCEPTED
