@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -71,6 +71,13 @@ def client_for(registry: Registry) -> RegistryClient:
         if client is None:
             client = _clients[key] = _factory(registry)
         return client
+
+
+@contextmanager
+def asked_anew(registry: Registry) -> Iterator[RegistryClient]:
+    """A client that remembers nothing, to ask about a password: a token from before would prove nothing of it."""
+    with closing(_factory(registry)) as client:
+        yield client
 
 
 @contextmanager

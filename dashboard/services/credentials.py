@@ -27,9 +27,9 @@ class Verdict:
 
 def verify(*, registry: Registry, username: str, password: str) -> Verdict:
     """Asks the registry whether it accepts the credential; raises nothing."""
-    session = connections.client_for(registry).session(ClientCredential(username, password), budget=BUDGET)
     try:
-        ping = session.ping()
+        with connections.asked_anew(registry) as client:
+            ping = client.session(ClientCredential(username, password), budget=BUDGET).ping()
     except RegistryError as error:
         return Verdict(accepted=False, error=error)
     return Verdict(accepted=ping.status == 200, needless=ping.scheme is AuthScheme.NONE)

@@ -53,12 +53,12 @@ def _is_theirs(user: User, registry: Registry, username: str) -> bool:
 
 def _vouches(registry: Registry, username: str, password: str) -> bool:
     """Whether `registry` tells this password from a wrong one and accepts it. Each question is asked anew."""
-    client = connections.client_for(registry)
     try:
-        given = client.session(ClientCredential(username, password), budget=BUDGET).ping()
-        if given.bare_status != _ASKS or given.status != _OK:
-            return False
-        wrong = client.session(ClientCredential(username, secrets.token_urlsafe(24)), budget=BUDGET).ping()
+        with connections.asked_anew(registry) as client:
+            given = client.session(ClientCredential(username, password), budget=BUDGET).ping()
+            if given.bare_status != _ASKS or given.status != _OK:
+                return False
+            wrong = client.session(ClientCredential(username, secrets.token_urlsafe(24)), budget=BUDGET).ping()
     except RegistryError:
         return False
     return wrong.status == _ASKS

@@ -9,11 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from dashboard.models import Registry
 from dashboard.registry.client import Capabilities, Ping
-from dashboard.registry.errors import RegistryError
+from dashboard.registry.errors import RegistryError, Unauthorized
 from dashboard.storage.errors import StorageError
 from dashboard.storage.layout import v2_directory
 
@@ -27,7 +28,7 @@ LAMP_BUDGET = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Lamp:
-    """Whether a registry answers: its code ("ok" or an error's code)."""
+    """Whether a registry answers, and accepts the default credential if there is one: "ok" or an error's code."""
 
     code: str
 
@@ -91,8 +92,9 @@ def lamp(registry: Registry) -> Lamp:
     if kept is not None and time.monotonic() - kept[0] < LAMP_SECONDS:
         return kept[1]
     try:
-        connections.background(registry=registry, budget=LAMP_BUDGET).session.ping()
-        found = Lamp("ok")
+        acting = connections.background(registry=registry, budget=LAMP_BUDGET)
+        refused = acting.session.ping().status == HTTPStatus.UNAUTHORIZED and acting.name
+        found = Lamp(Unauthorized.code if refused else "ok")
     except RegistryError as error:
         found = Lamp(error.code)
     with _lock:

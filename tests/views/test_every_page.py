@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from django.test import Client
 
@@ -54,8 +56,6 @@ def test_policy_titles_and_frame(pages: dict[str, int], as_maria: Client) -> Non
 
 
 def test_htmx_is_told_to_keep_to_the_policy(pages: dict[str, int], as_jonas: Client) -> None:
-    import json
-
     settings = json.loads(look(as_jonas, HOME).attributes("meta[name=htmx-config]", "content")[0])
     assert settings == {
         "includeIndicatorStyles": False, "allowEval": False, "selfRequestsOnly": True, "historyCacheSize": 0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from axes.models import AccessAttempt
@@ -24,6 +25,7 @@ LOGIN = "/accounts/login/"
 DIGEST = "sha256:" + "a" * 64
 OPEN = {LOGIN, "/healthz", "/readyz"}
 """Open on purpose; whatever else answers without sign-in fails a test."""
+NAMES = {"slug": "default", "repository": "team/app", "tag": "1.0", "digest": DIGEST, "app_label": "auth"}
 WRONG = "That name and password do not belong together."
 
 
@@ -35,17 +37,18 @@ def version() -> str:
 
 def addresses() -> Iterator[str]:
     """Every address of the dashboard's own and of the admin's pages, made from the URL patterns."""
-    yield from _below(get_resolver().url_patterns, "/")
+    for route in _routes(get_resolver().url_patterns, "/"):
+        if "(?P" not in route:
+            yield re.sub(r"<(?:\w+:)?(\w+)>", lambda found: NAMES.get(found[1], "1"), route)
 
 
-def _below(patterns: list[URLPattern | URLResolver], base: str) -> Iterator[str]:
+def _routes(patterns: list[URLPattern | URLResolver], base: str) -> Iterator[str]:
     for pattern in patterns:
         route = base + str(pattern.pattern)
         if isinstance(pattern, URLResolver):
-            yield from _below(pattern.url_patterns, route)
-        elif "(?P" not in route:
-            values = {"slug": "default", "repository": "team/app", "tag": "1.0", "digest": DIGEST, "app_label": "auth"}
-            yield re.sub(r"<(?:\w+:)?(\w+)>", lambda found: values.get(found[1], "1"), route)
+            yield from _routes(pattern.url_patterns, route)
+        else:
+            yield route
 
 
 def test_everything_but_a_few_addresses_needs_sign_in(client: Client, registry: Registry, fake: FakeRegistry) -> None:
@@ -69,10 +72,9 @@ def test_the_walk_saw_every_kind_of_page() -> None:
 
 
 def test_static_files_are_open(client: Client) -> None:
-    response = client.get("/static/app.css")
-    assert response.status_code == 200
-    assert response.headers["Content-Type"].startswith("text/css")
-    assert "Location" not in response.headers
+    with closing(client.get("/static/app.css")) as response:
+        assert response.status_code == 200
+        assert response.headers["Content-Type"].startswith("text/css")
 
 
 def test_signing_in_leads_on_and_out_again(client: Client, registry: Registry, jonas: User, fake: FakeRegistry) -> None:
@@ -162,10 +164,9 @@ def test_ten_failures_lock_a_name_from_an_address_for_a_quarter_of_an_hour(
     send(client, LOGIN, 429, username="jonas", password="wrong")
     page = send(client, LOGIN, 429, username="jonas", password=PASSWORD)
     assert page.text("h1") == "Too many failures"
-    told = dt.datetime.strptime(
-        re.search(r"Try again after (.*) UTC\.", page.text("section.state"))[1],
-        "%d %B %Y, %H:%M:%S",  # type: ignore[index]
-    ).replace(tzinfo=dt.UTC)
+    said = re.search(r"Try again after (.*) UTC\.", page.text("section.state"))
+    assert said is not None
+    told = dt.datetime.strptime(said[1], "%d %B %Y, %H:%M:%S").replace(tzinfo=dt.UTC)
     assert dt.timedelta(minutes=14) < told - before <= dt.timedelta(minutes=15)
     assert "_auth_user_id" not in client.session
     send(client, LOGIN, username="maria", password=PASSWORD)

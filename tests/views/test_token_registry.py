@@ -1,0 +1,250 @@
+"""A registry with tokens decides repository by repository: everybody sees what the registry lets him read, no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client, override_settings
+
+from dashboard.models import Registry, User
+from dashboard.services import access as gate
+from dashboard.services import connections, credentials
+from tests.fake_registry import FakeRegistry
+from tests.support.token_server import TokenUser
+
+from .page import look, send, words
+
+HOME = "/registries/default/"
+PULL = frozenset({"pull"})
+CATALOG = {"registry:catalog": frozenset({"*"})}
+
+
+@pytest.fixture
+def version() -> str:
+    """One version: tokens stand before everything that differs."""
+    return "2.8"
+
+
+@pytest.fixture
+def people() -> dict[str, TokenUser]:
+    """The token server's table."""
+    return {
+        "robot": TokenUser("robots-secret", {"repository:*": frozenset({"pull", "push", "delete"}), **CATALOG}),
+        "ada": TokenUser("adas-secret", {"repository:team/*": PULL, **CATALOG}),
+        "bob": TokenUser("bobs-secret", {"repository:other/*": PULL, **CATALOG}),
+        "cat": TokenUser("cats-secret", {"repository:team/app": PULL}),
+        "dan": TokenUser("dans-secret", dict(CATALOG)),
+    }
+
+
+@pytest.fixture
+def anonymous_rights() -> dict[str, frozenset[str]]:
+    """What the token server gives to nobody in particular."""
+    return {}
+
+
+@pytest.fixture
+def fake(
+    version: str, people: dict[str, TokenUser], anonymous_rights: dict[str, frozenset[str]]
+) -> Iterator[FakeRegistry]:
+    """A registry with a token server."""
+    with (
+        FakeRegistry(version, token_users=people, anonymous_rights=anonymous_rights) as registry,
+        connections.clients_made_by(lambda row: registry.client(name=row.public_host)),
+    ):
+        for name in ("team/app", "team/api", "other/app", "public/app"):
+            registry.push_image(name, "1.0", layers=[name.encode()], config={"author": name})
+        yield registry
+
+
+@pytest.fixture
+def own(registry: Registry) -> Registry:
+    """The registry where people act with their own credential."""
+    registry.act_with = Registry.ActWith.OWN
+    registry.save()
+    return registry
+
+
+def signed_in(registry: Registry, name: str, password: str) -> Client:
+    """The browser of somebody who acts on the registry as `name`."""
+    user = User.objects.create_user(f"user-of-{name}")
+    assert credentials.keep(user=user, registry=registry, username=name, password=password).accepted
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def ada(own: Registry, fake: FakeRegistry) -> Client:
+    """May read team/*."""
+    return signed_in(own, "ada", "adas-secret")
+
+
+@pytest.fixture
+def bob(own: Registry, fake: FakeRegistry) -> Client:
+    """May read other/*."""
+    return signed_in(own, "bob", "bobs-secret")
+
+
+def listed(client: Client, query: str = "?view=flat") -> list[str]:
+    return look(client, HOME + query).texts("table.repos .name")
+
+
+def test_list_holds_only_what_one_may_read(ada: Client, bob: Client) -> None:
+    for _ in range(2):  # the second time from what is remembered
+        assert listed(ada) == ["team/api", "team/app"]
+        assert listed(bob) == ["other/app"]
+    page = look(ada, HOME)
+    assert page.texts("dl.figures dd") == ["2", "2"]
+    assert "other" not in page.text()
+    assert "All 2 repositories" in page.text("caption")
+
+
+def test_nobody_acts_with_the_default_credential(
+    own: Registry, fake: FakeRegistry, ada: Client, as_jonas: Client
+) -> None:
+    with override_settings(REGISTRY_USERNAME="robot", REGISTRY_PASSWORD="robots-secret"):
+        fake.forget_requests()
+        assert fake.tokens is not None
+        fake.tokens.asked.clear()
+        listed(ada)
+        look(as_jonas, HOME, 403)
+    assert {name for name, _ in fake.tokens.asked} == {"ada", ""}
+    assert {r.user for r in fake.requests} == {"ada", ""}
+
+
+def test_filter_that_finds_nothing_is_told_as_such(ada: Client) -> None:
+    page = look(ada, f"{HOME}?name=other")
+    assert "No repository contains “other”" in page.text("#list")
+    assert "2 repositories were searched." in page.text("#list")
+
+
+def test_somebody_who_may_read_nothing_is_told_so(own: Registry, fake: FakeRegistry) -> None:
+    page = look(signed_in(own, "dan", "dans-secret"), HOME)
+    assert page.text("section.state h2") == "There is no repository that you may read"
+    assert "team" not in page.text("main").replace("team/alpine:3", "")
+
+
+@pytest.mark.parametrize("below", ["", "-/tags/1.0/", "-/manifests/{digest}/", "-/blobs/{config}/", "-/blobs/{layer}/"])
+def test_repository_of_others_is_not_shown_though_its_bytes_are_known(
+    ada: Client, bob: Client, fake: FakeRegistry, below: str
+) -> None:
+    image = fake.push_image("team/app", "1.0", layers=[b"layer"], config={"author": "known by now"})
+    address = f"{HOME}team/app/{below.format(digest=image.digest, config=image.config, layer=image.layers[0])}"
+    look(ada, f"{HOME}team/app/-/tags/1.0/")
+    look(ada, address)
+    page = look(bob, address, 403)
+    assert page.text("h1") == "registry.test:5000 refused the credential"
+    assert "as bob" in page.text("section.state")
+    assert "known by now" not in page.html
+
+
+def test_digest_read_through_a_repository_that_one_may_read_but_that_lacks_it(
+    ada: Client, bob: Client, fake: FakeRegistry
+) -> None:
+    image = fake.push_image("team/app", "2.0", layers=[b"only there"])
+    look(ada, f"{HOME}team/app/-/tags/2.0/")
+    for kind, digest in (("manifests", image.digest), ("blobs", image.config)):
+        look(bob, f"{HOME}other/app/-/{kind}/{digest}/", 404)
+
+
+def test_right_taken_away_ends_at_once_on_the_pages_of_the_repository(
+    ada: Client, fake: FakeRegistry, people: dict[str, TokenUser]
+) -> None:
+    look(ada, f"{HOME}team/app/")
+    people["ada"] = TokenUser("adas-secret", {"repository:team/api": PULL, **CATALOG})
+    assert fake.tokens is not None
+    fake.tokens.revoke()
+    look(ada, f"{HOME}team/app/", 403)
+    gate.forget()
+    assert listed(ada) == ["team/api"]
+
+
+def test_repository_that_could_not_be_asked_about_is_not_shown(ada: Client, fake: FakeRegistry) -> None:
+    fake.fail_next("/v2/team/api/", status=503, times=None)
+    assert listed(ada) == ["team/app"]
+    fake.heal()
+    assert listed(ada) == ["team/api", "team/app"], "and is asked about again"
+
+
+def test_list_kept_back_is_explained_and_repositories_open_by_name(own: Registry, fake: FakeRegistry) -> None:
+    cat = signed_in(own, "cat", "cats-secret")
+    page = look(cat, HOME, 403)
+    assert page.text("h1") == "registry.test:5000 does not list its repositories"
+    assert "It keeps the list from cat. A repository that cat may read opens by its name." in page.text("section.state")
+    form = page.node("details[open] form")
+    assert (form.attributes["action"], form.attributes["method"]) == (f"{HOME}-/open/", "get")
+    assert look(cat, f"{HOME}-/open/?repository=team/app", 302).headers["Location"] == f"{HOME}team/app/"
+    assert look(cat, f"{HOME}team/app/").texts("table.tags .name") == ["1.0"]
+    look(cat, f"{HOME}team/api/", 403)
+
+
+def test_password_refused_by_the_token_server_asks_for_the_new_one(
+    ada: Client, fake: FakeRegistry, people: dict[str, TokenUser]
+) -> None:
+    listed(ada)
+    people["ada"] = TokenUser("another", people["ada"].rights)
+    assert fake.tokens is not None
+    fake.tokens.revoke()
+    page = look(ada, HOME, 403)
+    assert page.text("section.state h2") == "What is your name and password on registry.test:5000?"
+    assert "refuses the credential that you gave earlier" in page.text("section.state p")
+
+
+def test_verifying_asks_the_token_server_anew(ada: Client, fake: FakeRegistry, people: dict[str, TokenUser]) -> None:
+    """A token that is still good proves nothing of a password that was changed."""
+    listed(ada)
+    people["ada"] = TokenUser("another", people["ada"].rights)
+    send(ada, "/account/credentials/default/", action="verify")
+    assert "refuses your credential now" in look(ada, "/account/").text(".notice.danger")
+
+
+class TestAnonymous:
+    """A token server that gives some rights to everybody."""
+
+    @pytest.fixture
+    def anonymous_rights(self) -> dict[str, frozenset[str]]:
+        """Everybody lists, and reads public/*."""
+        return {"repository:public/*": PULL, **CATALOG}
+
+    def test_without_a_credential_one_reads_what_everybody_may(
+        self, own: Registry, as_jonas: Client, fake: FakeRegistry
+    ) -> None:
+        assert listed(as_jonas) == ["public/app"]
+        assert look(as_jonas, f"{HOME}public/app/-/tags/1.0/").text(".lede") == "Image for one platform"
+        page = look(as_jonas, f"{HOME}team/app/", 403)
+        assert page.text("section.state h2") == "What is your name and password on registry.test:5000?"
+        assert {r.user for r in fake.requests} == {""}
+
+    def test_wrong_password_is_not_taken_for_nobodys_rights(self, own: Registry, as_jonas: Client, jonas: User) -> None:
+        page = send(as_jonas, "/account/credentials/default/", 422, username="ada", password="wrong")
+        assert page.text(".help.bad") == "registry.test:5000 refused that name and password."
+
+    def test_own_rights_stand_beside_nobodys(self, own: Registry, as_jonas: Client, fake: FakeRegistry) -> None:
+        ada = signed_in(own, "ada", "adas-secret")
+        assert listed(ada) == ["team/api", "team/app"]
+        assert listed(as_jonas) == ["public/app"]
+
+
+def test_default_credential_reads_for_everybody_what_it_may(
+    registry: Registry, as_jonas: Client, as_maria: Client, fake: FakeRegistry
+) -> None:
+    with override_settings(REGISTRY_USERNAME="ada", REGISTRY_PASSWORD="adas-secret"):
+        assert listed(as_jonas) == listed(as_maria) == ["team/api", "team/app"]
+        row = words(look(as_jonas, f"{HOME}-/status/").row("Authentication"))
+    assert "Tokens from a token server" in row
+    assert "Everybody here acts as ada, the default credential." in row
+
+
+def test_answers_are_remembered_for_each_credential_alone(
+    own: Registry, fake: FakeRegistry, ada: Client, bob: Client
+) -> None:
+    listed(ada)
+    fake.forget_requests()
+    listed(ada)
+    assert fake.count("GET", "/v2/other/") == 0
+    assert fake.count("GET", "/tags/list") == 2, "the two rows; that the others are not his is remembered"
+    fake.forget_requests()
+    listed(bob)
+    assert fake.count("GET", "/v2/other/app/tags/list") >= 1
