@@ -19,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from dashboard.models import Registry
 from dashboard.models.registry import SLUG_PATTERN
+from dashboard.registry.client import RegistryClient
 
 MIN_SECRET_LENGTH = 32
 
@@ -62,8 +63,7 @@ def registry_is_well_described(**_: Any) -> list[CheckMessage]:
             )
         ]
     found: list[CheckMessage] = []
-    parts = urlsplit(settings.REGISTRY_URL)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password or parts.query:
+    if not _is_registry_address(settings.REGISTRY_URL):
         found.append(
             Error(
                 "DASHBOARD_REGISTRY_URL is not a plain http or https address.",
@@ -97,7 +97,10 @@ def registry_is_well_described(**_: Any) -> list[CheckMessage]:
 @register
 def base_url_is_an_address(**_: Any) -> list[CheckMessage]:
     """DASHBOARD_BASE_URL."""
-    parts = urlsplit(settings.BASE_URL)
+    try:
+        parts = urlsplit(settings.BASE_URL)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme in {"http", "https"} and parts.hostname:
         return []
     return [
@@ -107,6 +110,15 @@ def base_url_is_an_address(**_: Any) -> list[CheckMessage]:
             id="dashboard.E008",
         )
     ]
+
+
+def _is_registry_address(url: str) -> bool:
+    """As the client judges it, which refuses to be made for anything else."""
+    try:
+        RegistryClient(url).close()
+    except ValueError:
+        return False
+    return True
 
 
 def _ca_file() -> list[CheckMessage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser
@@ -46,4 +47,7 @@ class User(AbstractUser):
     def save(self, *args: object, **kwargs: object) -> None:
         """Keeps the canonical name in step with the name."""
         self.canonical_username = canonical_name(self.username)
+        fields = kwargs.get("update_fields")
+        if isinstance(fields, Iterable) and "username" in (names := set(fields)):
+            kwargs["update_fields"] = names | {"canonical_username"}
         super().save(*args, **kwargs)  # type: ignore[arg-type]  # passed through unchanged

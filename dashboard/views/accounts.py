@@ -72,7 +72,7 @@ def admin_sign_in(request: HttpRequest) -> HttpResponse:
     """Where Django's admin sends whom it does not let in: to sign in, where that may help."""
     if not request.user.is_authenticated:
         return redirect_to_login(request.GET.get("next", reverse("admin:index")))
-    if cast(User, request.user).is_staff:
+    if request.user.is_staff:
         return redirect("admin:index")
     raise PermissionDenied
 

@@ -71,6 +71,7 @@ def test_the_walk_saw_every_kind_of_page() -> None:
     } <= found  # fmt: skip
 
 
+@pytest.mark.django_db
 def test_static_files_are_open(client: Client) -> None:
     with closing(client.get("/static/app.css")) as response:
         assert response.status_code == 200
