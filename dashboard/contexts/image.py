@@ -121,6 +121,7 @@ class ImagePage:
     pull: PullBox
     total_bytes: int | None
     sizes_known: bool
+    partial: bool
     root_digest: str
     root_is_index: bool
     child_missing: Tab | None
@@ -187,6 +188,7 @@ def image_page(access: Access, repository: str, tag: str, found: Inspection) -> 
         pull=pull_box(registry.public_host, repository, tag=tag, digest=(shown or root.manifest).digest),
         total_bytes=root.compressed_bytes if root.sizes_known else None,
         sizes_known=root.sizes_known,
+        partial=root.is_partial,
         root_digest=root.manifest.digest,
         root_is_index=root.manifest.kind is Kind.INDEX,
         child_missing=next((tab for group in tabs for tab in group if tab.current and tab.missing), None)
@@ -260,7 +262,11 @@ def _tabs(path: str, found: Inspection) -> list[list[Tab]]:
                 )
             )
         groups.append(group)
-    note = ngettext("lists %(n)s entry", "lists all %(n)s", len(found.root.children)) % {"n": len(found.root.children)}
+    listed, shown = len(found.root.manifest.children), len(found.root.children)
+    if shown < listed:
+        note = gettext("shows %(shown)s of %(n)s") % {"shown": shown, "n": listed}
+    else:
+        note = ngettext("lists %(n)s entry", "lists all %(n)s", listed) % {"n": listed}
     groups.append([Tab(gettext("index"), note, links.with_query(path, show=INDEX), found.child is None)])
     return groups
 

@@ -139,7 +139,7 @@ def _line(access: Access, repository: str, rows: Sequence[TagRow], index: int, s
         kind=_kind(image) if image else "",
         shown_name=_shown_name(row.tag),
         bytes=image.compressed_bytes if image and image.sizes_known else None,
-        partial=bool(image and any(child.manifest is None for child in image.children)),
+        partial=bool(image and image.is_partial),
         layers=_layers(image, scale) if image and scale else (),
         layers_label=_layers_label(image) if image else "",
         created=parse_time(image.created) if image else None,

@@ -18,6 +18,7 @@ from . import parallel
 from .quick_writes import write_within
 
 LOCK_WAIT_MS = 200
+MAX_MEDIA_TYPE = 255
 
 
 def manifests(
@@ -45,7 +46,7 @@ def manifests(
     fetched: list[Content] = []
     for digest, answer in answers.items():
         if isinstance(answer, RawManifest):
-            fetched.append(Content(digest=digest, media_type=answer.media_type, raw=answer.raw))
+            fetched.append(Content(digest=digest, media_type=answer.media_type[:MAX_MEDIA_TYPE], raw=answer.raw))
             found[digest] = answer
         elif isinstance(answer, RegistryError):
             found[digest] = answer

@@ -49,6 +49,11 @@ class Image:
         return sum({d.digest: d.size for m in manifests for d in m.content() if not d.is_foreign}.values())
 
     @property
+    def is_partial(self) -> bool:
+        """Whether an entry of the index is missing here, or there are more than are read."""
+        return len(self.manifest.children) > len(self.children) or any(c.manifest is None for c in self.children)
+
+    @property
     def sizes_known(self) -> bool:
         """Whether the sizes above mean anything: schema 1 tells none, and what is not understood may hide them."""
         return self.manifest.kind not in (Kind.LEGACY, Kind.UNKNOWN) or self.compressed_bytes > 0

@@ -6,15 +6,17 @@ import json
 from typing import Any
 
 import pytest
+from django.db import OperationalError
+from django.db.models import QuerySet
 from django.test import Client
 
-from dashboard.models import Registry
+from dashboard.models import Content, Registry
 from dashboard.registry import media_types
 from dashboard.registry.references import digest_of, parse_repository
 from tests.fake_registry import FakeRegistry
 from tests.support.images import Pushed, descriptor
 
-from .page import Page, look, words
+from .page import Page, look, part, words
 
 APP = "/registries/default/team/app/"
 TAG = f"{APP}-/tags/1.0/"
@@ -189,6 +191,20 @@ def test_entries_without_a_platform_are_reached_by_digest(browser: Client, fake:
     page = look(browser, TAG)
     second = str(page.tree.css(".index-tabs a")[1].attributes["href"])
     assert lading(look(browser, second))["Digest of this image"] == charts[1].digest
+
+
+def test_index_with_more_entries_than_are_read_says_so(browser: Client, fake: FakeRegistry) -> None:
+    child = fake.push_image("team/app", layers=[b"only one is real"])
+    absent = [
+        descriptor(child.media_type, f"sha256:{n:064x}", 5) | {"platform": {"os": "linux", "architecture": f"m{n}"}}
+        for n in range(104)
+    ]
+    fake.push_index("team/app", "1.0", children=[child, *absent])
+    page = look(browser, TAG)
+    assert page.links(".index-tabs a")["index shows 100 of 105"] == f"{TAG}?show=index"
+    assert page.has("dl.figures .partial")
+    star = part(look(browser, APP).row("1.0"), ".partial")
+    assert star.attributes["title"] == "Entries of the index are missing: the size is that of what is here."
 
 
 # Layers
@@ -415,6 +431,28 @@ def test_unknown_document_is_unknown_and_never_an_error(browser: Client, fake: F
     page = look(browser, TAG)
     assert page.text(".lede") == "Unknown"
     assert lading(page)["Media type"] == "Unknown document application/vnd.example.unheard-of+json"
+
+
+@pytest.mark.parametrize("address", [TAG, APP])
+def test_page_does_without_what_a_busy_database_cannot_keep(
+    browser: Client, fake: FakeRegistry, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.push_image("team/app", "1.0")
+
+    def busy(*_: object, **__: object) -> None:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(QuerySet, "bulk_create", busy)
+    assert "1.0" in look(browser, address).text("main") + look(browser, address).text("h1")
+    assert not Content.objects.exists()
+
+
+def test_media_type_without_end_is_kept_cut(browser: Client, fake: FakeRegistry) -> None:
+    """PostgreSQL refuses a text that is longer than its column."""
+    fake.put_manifest(NAME, "1.0", "application/" + "x" * 5000, b"{}")
+    look(browser, TAG)
+    assert [len(row.media_type) for row in Content.objects.all()] == [255]
+    assert look(browser, TAG).text(".lede") == "Unknown"
 
 
 # By digest, and only through the repository that holds it

@@ -221,12 +221,15 @@ def test_names_that_differ_by_case_alone_are_one_person(open_door: Registry, cli
     assert Credential.objects.get().secret() == SECRET
 
 
-def test_somebody_inactive_stays_out(open_door: Registry, client: Client) -> None:
+def test_somebody_inactive_stays_out(open_door: Registry, client: Client, fake: FakeRegistry) -> None:
     sign_in(client, "ada", SECRET)
     client.logout()
+    fake.forget_requests()
     User.objects.update(is_active=False)
     assert sign_in(client, "ada", SECRET, 422).text(".notice.danger") == WRONG
     assert "_auth_user_id" not in client.session
+    assert authenticate(RequestFactory().post(LOGIN), username="ada", password=SECRET) is None
+    assert not fake.requests
 
 
 def test_session_ends_with_the_activity(open_door: Registry, client: Client) -> None:
@@ -317,6 +320,21 @@ def test_registry_that_accepts_any_password_vouches_for_nobody(
         return httpx.Response(200, headers=ok, content=b"{}") if "authorization" in request.headers else known
 
     monkeypatch.setattr(fake, "receive", accept_any)
+    refused(client, "ada", SECRET)
+
+
+def test_registry_that_lets_nobody_in_particular_in_vouches_for_nobody(
+    open_door: Registry, client: Client, fake: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells passwords apart, but does not ask for one: 200 without a credential, 401 with a wrong one."""
+    ok = {"Content-Type": "application/json", "WWW-Authenticate": 'Basic realm="if you like"'}
+    record = fake.receive
+
+    def ask_nobody(request: httpx.Request) -> httpx.Response | None:
+        known = record(request)
+        return known if "authorization" in request.headers else httpx.Response(200, headers=ok, content=b"{}")
+
+    monkeypatch.setattr(fake, "receive", ask_nobody)
     refused(client, "ada", SECRET)
 
 
