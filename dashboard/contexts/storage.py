@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from dashboard.charts.bars import segments
 from dashboard.models import Job, UsageSnapshot
+from dashboard.registry.references import is_repository
 from dashboard.services.access import Access
 from dashboard.storage.errors import StorageError
 
@@ -20,41 +20,13 @@ from . import links
 from .errors import Problem, problem_of, storage_problem
 from .formats import count as count_text
 from .formats import share, size
+from .storage_problems import cure_of
 
 NAMED_IN_BAR = 40
 LABELLED_FROM = 0.07
 ENLARGED_BELOW = 0.25
 """Where the registry's bytes are less than this part of the disk, they are drawn a second time, enlarged."""
 SHOWN_PROBLEMS = 100
-
-_CURES = {
-    "blob-name": gettext_lazy(
-        "A file or directory among the blobs that is not named like one. Look at it; the registry ignores it."
-    ),
-    "child-missing": gettext_lazy(
-        "An index lists an image that the repository does not hold. Push the whole image again."
-    ),
-    "link-corrupt": gettext_lazy("A link does not hold a digest. Push the tag again, or remove the link's directory."),
-    "link-mismatch": gettext_lazy(
-        "A link names another digest than its directory. Look at it before a garbage collection."
-    ),
-    "manifest-corrupt": gettext_lazy(
-        "A manifest cannot be read as JSON. What it refers to counts as orphan; push it again."
-    ),
-    "manifest-too-large": gettext_lazy("A manifest is larger than any registry accepts. Look at it."),
-    "not-a-file": gettext_lazy("Something else lies where a file belongs. It was not opened."),
-    "repository-name": gettext_lazy(
-        "A directory has a name that no repository may have. Garbage collection stops at it on 2.8."
-    ),
-    "stray-file": gettext_lazy("A file that does not belong to the layout. The registry may list it as a tag."),
-    "symlink-broken": gettext_lazy("A symbolic link leads nowhere."),
-    "symlink-loop": gettext_lazy("A symbolic link leads to a directory above itself. It was not entered."),
-    "tag-points-nowhere": gettext_lazy("A tag points at an image that is not there. Push it again, or delete the tag."),
-    "blob-missing": gettext_lazy("A blob that an image needs is not on the disk. Push the image again."),
-    "revision-blob-missing": gettext_lazy("An image's manifest is not on the disk. Push it again."),
-    "unreadable": gettext_lazy("It could not be read. Give the dashboard's user read access."),
-    "too-many-problems": gettext_lazy("There are more problems than are kept."),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +181,7 @@ def storage_page(
         lines=_lines(access, rows),
         hidden=len(report.get("by_repository", [])) - len(rows),
         repositories=report.get("repositories", 0),
-        problems=[
-            ProblemLine(p["code"], p["path"], str(_CURES.get(p["code"], "")), p["bytes"])
-            for p in problems[:SHOWN_PROBLEMS]
-        ],
+        problems=[ProblemLine(p["code"], p["path"], cure_of(p["code"]), p["bytes"]) for p in problems[:SHOWN_PROBLEMS]],
         problem_count=len(problems),
     )
 
@@ -285,8 +254,7 @@ def _pieces(access: Access, report: Mapping[str, Any], rows: Sequence[Mapping[st
     """The registry's parts as (texture, name, bytes, address): repositories by their exclusive bytes first."""
     ranked = sorted(rows, key=lambda row: -row["tagged_exclusive_bytes"])[:NAMED_IN_BAR]
     named: list[_RawPiece] = [
-        ("own", row["name"], row["tagged_exclusive_bytes"], links.repository(access.registry, row["name"]))
-        for row in ranked
+        ("own", row["name"], row["tagged_exclusive_bytes"], _url(access, row["name"])) for row in ranked
     ]
     rest = _bytes(report, "tagged_exclusive") - sum(piece[2] for piece in named)
     return [
@@ -324,7 +292,7 @@ def _lines(access: Access, rows: Sequence[Mapping[str, Any]]) -> list[Repository
     return [
         RepositoryLine(
             name=row["name"],
-            url=links.repository(access.registry, row["name"]),
+            url=_url(access, row["name"]),
             tags=row["tags"],
             bytes=row["bytes"],
             exclusive=row["exclusive_bytes"],
@@ -335,6 +303,11 @@ def _lines(access: Access, rows: Sequence[Mapping[str, Any]]) -> list[Repository
         )
         for row in sorted(rows, key=lambda row: (-row["bytes"], row["name"]))
     ]
+
+
+def _url(access: Access, name: str) -> str:
+    """The repository's page; none for a name that the disk has and the grammar forbids."""
+    return links.repository(access.registry, name) if is_repository(name) else ""
 
 
 def _may_see(path: str, visible: set[str], report: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from django.urls import get_resolver
+from django.urls import URLResolver, get_resolver
 
 from registryui import env
 
@@ -41,14 +41,19 @@ def test_every_command_is_documented() -> None:
 
 def test_every_address_is_documented() -> None:
     table = CONFIGURATION.split("## Addresses")[1]
-    for pattern in get_resolver().url_patterns[-1].url_patterns:
+    ours = get_resolver().url_patterns[-1]
+    assert isinstance(ours, URLResolver)
+    for pattern in ours.url_patterns:
         address = "/" + re.sub(r"<\w+:(\w+)>", r"<\1>", str(pattern.pattern))
         tail = "…/" + address.split("/-/", 1)[1].join(("-/", "")) if "/-/" in address else address
         shown = {address, address + "?tag=…", tail, tail + "?tag=…"}
         assert any(f"`{text}`" in table for text in shown), address
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))])
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md")))]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_between_documents_lead_somewhere(page: str) -> None:
     file = ROOT / page
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", file.read_text(encoding="utf-8")):
