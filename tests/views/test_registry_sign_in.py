@@ -16,6 +16,7 @@ from dashboard.models import Credential, Registry, User
 from dashboard.services import connections, registry_signin
 from tests.conftest import PASSWORD
 from tests.fake_registry import FakeRegistry
+from tests.support.scripted import answer
 from tests.support.token_server import TokenUser
 
 from .page import Page, look, send
@@ -312,12 +313,13 @@ def test_registry_that_accepts_any_password_vouches_for_nobody(
     open_door: Registry, client: Client, fake: FakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """401 without a credential, 200 with whatever one."""
-    ok = {"Content-Type": "application/json", "Docker-Distribution-Api-Version": "registry/2.0"}
     record = fake.receive
 
     def accept_any(request: httpx.Request) -> httpx.Response | None:
         known = record(request)
-        return httpx.Response(200, headers=ok, content=b"{}") if "authorization" in request.headers else known
+        if "authorization" not in request.headers:
+            return known
+        return answer(200, b"{}", Content_Type="application/json", Docker_Distribution_Api_Version="registry/2.0")
 
     monkeypatch.setattr(fake, "receive", accept_any)
     refused(client, "ada", SECRET)
@@ -327,12 +329,13 @@ def test_registry_that_lets_nobody_in_particular_in_vouches_for_nobody(
     open_door: Registry, client: Client, fake: FakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It tells passwords apart, but does not ask for one: 200 without a credential, 401 with a wrong one."""
-    ok = {"Content-Type": "application/json", "WWW-Authenticate": 'Basic realm="if you like"'}
     record = fake.receive
 
     def ask_nobody(request: httpx.Request) -> httpx.Response | None:
         known = record(request)
-        return known if "authorization" in request.headers else httpx.Response(200, headers=ok, content=b"{}")
+        if "authorization" in request.headers:
+            return known
+        return answer(200, b"{}", Content_Type="application/json", WWW_Authenticate='Basic realm="if you like"')
 
     monkeypatch.setattr(fake, "receive", ask_nobody)
     refused(client, "ada", SECRET)
