@@ -26,7 +26,8 @@ BASE_URL = env.text("DASHBOARD_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
 _base = urlsplit(BASE_URL)
 TRUSTED_PROXIES = env.number("DASHBOARD_TRUSTED_PROXIES", 0)
 
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS") or sorted({_base.hostname or "127.0.0.1", "127.0.0.1", "localhost"})
+# Loopback is always answered: health checks ask there.
+ALLOWED_HOSTS = sorted({"127.0.0.1", "localhost", *(env.words("ALLOWED_HOSTS") or [_base.hostname or "127.0.0.1"])})
 CSRF_TRUSTED_ORIGINS = (
     [f"{_base.scheme}://{_base.netloc}"] if _base.scheme in {"http", "https"} and _base.netloc else []
 )
