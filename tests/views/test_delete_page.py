@@ -182,6 +182,16 @@ def test_an_unreadable_tag_leaves_only_the_name(as_maria: Client, registry: Regi
     assert _form(page)["method"] == "untag"
 
 
+def test_a_listed_name_that_is_no_tag_leaves_only_the_name(
+    as_maria: Client, registry: Registry, fake: FakeRegistry
+) -> None:
+    image = fake.push_image("team/app", "1.0")
+    fake.put_manifest(image.repository, "no tag!", image.media_type, image.raw)
+    page = _page(as_maria, "1.0")
+    assert "Not everything could be read (no tag!)" in _text(page)
+    assert _form(page)["method"] == "untag"
+
+
 def test_an_index_on_the_mounted_disk_counts_as_live(
     as_maria: Client, registry: Registry, fake: FakeRegistry, tmp_path: object
 ) -> None:

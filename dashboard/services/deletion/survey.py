@@ -17,6 +17,7 @@ from dashboard.registry.manifests import Kind, Manifest, parse_manifest
 from dashboard.registry.media_types import INDEX_TYPES
 from dashboard.registry.references import Digest, RepositoryName
 from dashboard.services import contents, parallel
+from dashboard.services.browse import is_tag
 from dashboard.services.ordering import natural_key
 from dashboard.storage.errors import StorageError
 from dashboard.storage.reader import Reader
@@ -70,11 +71,14 @@ class Survey:
 
 def survey(session: RegistrySession, registry: Registry, repository: RepositoryName) -> Survey:
     """Reads every tag of `repository` and every live index. Raises RegistryError if the list itself cannot be read."""
-    names = session.tags(repository)
+    listed = session.tags(repository)
+    names = [name for name in listed if is_tag(name)]
     heads = parallel.each(names, lambda name: session.head_manifest(repository, name))
     tags = {name: head.digest for name, head in heads.items() if isinstance(head, ManifestHead)}
     dangling = tuple(name for name, head in heads.items() if isinstance(head, ManifestUnknown))
     unread = tuple(n for n, h in heads.items() if isinstance(h, RegistryError) and not isinstance(h, ManifestUnknown))
+    # What the grammar forbids cannot be asked for, so nobody can say what it needs.
+    unread += tuple(name for name in listed if not is_tag(name))
     candidates = [
         h.digest
         for h in heads.values()
