@@ -8,7 +8,7 @@ from dashboard.services.access import Access
 from dashboard.services.inspect import BlobInspection
 
 from . import links
-from .image import pretty_json
+from .documents import pretty_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,38 +1,29 @@
-"""An image as its page shows it: tabs, summary, layers, configuration, documents."""
+"""An image as its page shows it: tabs, summary, entries of an index; layers and configuration from their modules."""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext, ngettext
 
-from dashboard.charts.bars import Segment, segments
-from dashboard.charts.scale import Tick, ticks
-from dashboard.registry.manifests import Descriptor, HistoryEntry, ImageConfig, Kind, Manifest
+from dashboard.charts.scale import Tick
+from dashboard.registry.manifests import Kind
 from dashboard.registry.references import Digest, short
 from dashboard.services.access import Access
 from dashboard.services.images import Child, Image
-from dashboard.services.inspect import ATTESTATION, INDEX, MAX_SHOWN_JSON, Inspection
+from dashboard.services.inspect import ATTESTATION, INDEX, Inspection
 
 from . import links
+from .configuration import OCI_PREFIX, Variable, environment_of, facts_of, health_check_of, labels_of
+from .documents import pretty_json
 from .errors import Problem, problem_of
-from .formats import legible, parse_time, share
+from .formats import legible, parse_time
 from .kinds import document_label, kind_label
+from .layers import BarPart, LayerLine, bar_of, layer_lines, scale_of
 from .pull import PullBox, pull_box
-
-_SECRET_NAME = re.compile(r"(pass(word|wd|phrase)?|secret|token|api_?key|private|credential|auth|dsn)", re.IGNORECASE)
-_SHELL = re.compile(r"^/bin/sh -c (?:#\(nop\)\s*)?")
-_BUILDKIT_COMMENT = re.compile(r"\s*# buildkit$")
-_OCI_PREFIX = "org.opencontainers.image."
-MAX_LABELS = 500
-_ROOM_FOR_TOTAL = 0.9
-LABELLED_FROM = 0.06
-"""Layers of at least this share of the bar carry their number and size inside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,48 +37,6 @@ class Tab:
     missing: bool = False
     attached: bool = False
     bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LayerLine:
-    """A layer, or a step that made none (`number` 0)."""
-
-    number: int
-    verb: str
-    instruction: str
-    digest: str
-    url: str
-    bytes: int
-    share: str
-    cumulative: int
-    below: str
-    width: str
-    foreign: bool
-    media_type: str
-
-    @property
-    def is_step(self) -> bool:
-        """Whether this step of the build made no layer."""
-        return self.number == 0
-
-
-@dataclass(frozen=True, slots=True)
-class BarPart:
-    """A layer in the strata bar; `labelled` if there is room for its number and size."""
-
-    segment: Segment
-    number: int
-    bytes: int
-    labelled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """An environment variable; one that looks like a secret is masked until asked for."""
-
-    name: str
-    value: str
-    secret: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +116,11 @@ def image_page(access: Access, repository: str, tag: str, found: Inspection) -> 
     tabs = _tabs(path, found) if root.manifest.kind is Kind.INDEX else []
     namespace, _, name = repository.rpartition("/")
     config = found.config
-    layers = _layers(access, repository, shown, config) if shown else []
+    layers = layer_lines(registry, repository, shown, config) if shown else []
     real_layers = [line for line in layers if not line.is_step]
     layers_bytes = sum(line.bytes for line in real_layers if not line.foreign)
     labels = dict(shown.annotations) | dict(config.labels if config else {}) if shown else {}
-    short_labels = _labels(labels)
+    health_check, health_every = health_check_of(config) if config else ("", "")
     entries = [_entry(access, repository, child) for child in root.children] if shown is root.manifest else []
     return ImagePage(
         repository=repository,
@@ -207,37 +156,28 @@ def image_page(access: Access, repository: str, tag: str, found: Inspection) -> 
         layer_count=len(real_layers),
         config_bytes=shown.config.size if shown and shown.config else 0,
         config_url=links.blob(registry, repository, shown.config.digest) if shown and shown.config else "",
-        created=parse_time(config.created) if config else parse_time(labels.get(f"{_OCI_PREFIX}created", "")),
+        created=parse_time(config.created) if config else parse_time(labels.get(f"{OCI_PREFIX}created", "")),
         created_text=config.created if config else "",
         subject_digest=shown.subject.digest if shown and shown.subject else "",
         subject_url=links.manifest(registry, repository, shown.subject.digest) if shown and shown.subject else "",
         entries=entries,
         layers=layers,
         steps=len(layers) - len(real_layers),
-        bar=_bar(real_layers, layers_bytes),
-        ticks=_ticks(layers_bytes),
+        bar=bar_of(real_layers, layers_bytes),
+        ticks=scale_of(layers_bytes),
         layers_bytes=layers_bytes,
         has_config=config is not None,
-        facts=_facts(config) if config else [],
+        facts=facts_of(config) if config else [],
         config_problem=problem_of(found.config_error) if found.config_error else None,
-        environment=[_variable(text) for text in config.environment] if config else [],
-        health_check=legible(" ".join(config.health_check[1:])) if config else "",
-        health_every=f"{config.health_interval_ns / 1e9:g} s" if config and config.health_interval_ns else "",
-        labels=[(legible(key, 300), legible(value)) for key, value in short_labels[:MAX_LABELS]],
-        labels_abbreviated=any(key.startswith(_OCI_PREFIX) for key in labels),
+        environment=environment_of(config) if config else [],
+        health_check=health_check,
+        health_every=health_every,
+        labels=labels_of(labels),
+        labels_abbreviated=any(key.startswith(OCI_PREFIX) for key in labels),
         manifest_json=pretty_json(found.raw_manifest),
         manifest_bytes=len(found.raw_manifest),
         config_json=pretty_json(found.raw_config),
     )
-
-
-def pretty_json(raw: bytes) -> str:
-    """A JSON document indented, cut to MAX_SHOWN_JSON; as it is where it is not JSON; "" for none."""
-    try:
-        text = json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        text = raw.decode("utf-8", "replace")
-    return legible(text, MAX_SHOWN_JSON)
 
 
 def _tabs(path: str, found: Inspection) -> list[list[Tab]]:
@@ -328,102 +268,3 @@ def _entry(access: Access, repository: str, child: Child) -> Entry:
         bytes=child.manifest.content_bytes if child.manifest else 0,
         missing=child.manifest is None,
     )
-
-
-def _layers(access: Access, repository: str, manifest: Manifest, config: ImageConfig | None) -> list[LayerLine]:
-    """Layers from the base on, each beside the history step that made it, and the steps that made none between."""
-    total = sum(d.size for d in manifest.layers if not d.is_foreign)
-    history = list(config.history) if config else []
-    makers = [entry for entry in history if not entry.empty_layer]
-    matched = len(makers) == len(manifest.layers)
-    steps: list[tuple[HistoryEntry | None, Descriptor | None]] = []
-    if matched:
-        remaining = iter(manifest.layers)
-        steps = [(entry, None if entry.empty_layer else next(remaining)) for entry in history]
-    else:
-        steps = [(None, layer) for layer in manifest.layers]
-    lines: list[LayerLine] = []
-    number, below = 0, 0
-    for entry, layer in steps:
-        verb, instruction = _instruction(entry.created_by if entry else "")
-        if layer is None:
-            lines.append(LayerLine(0, verb, instruction, "", "", 0, "", 0, "", "", foreign=False, media_type=""))
-            continue
-        number += 1
-        here = 0 if layer.is_foreign else layer.size
-        if not entry:
-            instruction = legible(layer.annotations.get(f"{_OCI_PREFIX}title", "") or layer.media_type)
-        lines.append(
-            LayerLine(
-                number,
-                verb,
-                instruction,
-                layer.digest,
-                "" if layer.is_foreign else links.blob(access.registry, repository, layer.digest),
-                layer.size,
-                share(here, total),
-                below + here,
-                _percent(below, total),
-                _percent(here, total),
-                layer.is_foreign,
-                layer.media_type,
-            )
-        )
-        below += here
-    return lines
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.3f}%" if whole else "0%"
-
-
-def _ticks(total: int) -> Sequence[Tick]:
-    """The marks of the scale, without those that would touch the total at its end."""
-    return [tick for tick in ticks(total) if tick.bytes <= total * _ROOM_FOR_TOTAL] if total else ()
-
-
-def _bar(layers: Sequence[LayerLine], total: int) -> list[BarPart]:
-    here = [line for line in layers if line.bytes and not line.foreign]
-    drawn = segments([(Digest(f"{line.number}"), line.bytes) for line in here])
-    by_key = {segment.key: segment for segment in drawn}
-    return [
-        BarPart(by_key[key], line.number, line.bytes, labelled=line.bytes / total >= LABELLED_FROM)
-        for line in here
-        if (key := f"{line.number}") in by_key
-    ]
-
-
-def _instruction(created_by: str) -> tuple[str, str]:
-    """A history line as verb and rest: `RUN`, `apt-get install …`."""
-    text = _BUILDKIT_COMMENT.sub("", legible(created_by.strip()))
-    stripped = _SHELL.sub("", text)
-    if stripped != text and not re.match(r"[A-Z]+ ", stripped):
-        return "RUN", stripped
-    verb, _, rest = stripped.partition(" ")
-    if verb.isupper() and verb.isalpha():
-        return verb, _SHELL.sub("", rest.strip())
-    return "", stripped
-
-
-def _facts(config: ImageConfig) -> list[tuple[str, str]]:
-    """What the configuration says, line by line, where it says something."""
-    lines = [
-        (gettext("Entrypoint"), " ".join(config.entrypoint)),
-        (gettext("Command"), " ".join(config.command)),
-        (gettext("User"), config.user),
-        (gettext("Working directory"), config.working_dir),
-        (gettext("Ports"), ", ".join(config.ports)),
-        (gettext("Volumes"), ", ".join(config.volumes)),
-        (gettext("Stop signal"), config.stop_signal),
-        (gettext("Author"), config.author),
-    ]
-    return [(name, legible(value)) for name, value in lines if value]
-
-
-def _variable(text: str) -> Variable:
-    name, _, value = text.partition("=")
-    return Variable(legible(name, 300), legible(value), secret=bool(value and _SECRET_NAME.search(name)))
-
-
-def _labels(labels: Mapping[str, str]) -> list[tuple[str, str]]:
-    return sorted((key.removeprefix(_OCI_PREFIX), value) for key, value in labels.items())

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
-from dashboard.contexts.image import _instruction, _variable, pretty_json
+from dashboard.contexts.configuration import variable_of
+from dashboard.contexts.documents import pretty_json
+from dashboard.contexts.layers import instruction_of
 from dashboard.services.inspect import MAX_SHOWN_JSON
 
 
@@ -23,7 +25,7 @@ from dashboard.services.inspect import MAX_SHOWN_JSON
     ],
 )  # fmt: skip
 def test_instruction_as_it_was_written(created_by: str, shown: tuple[str, str]) -> None:
-    assert _instruction(created_by) == shown
+    assert instruction_of(created_by) == shown
 
 
 @pytest.mark.parametrize(
@@ -42,17 +44,17 @@ def test_instruction_as_it_was_written(created_by: str, shown: tuple[str, str]) 
     ],
 )
 def test_names_that_look_like_secrets(name: str) -> None:
-    assert _variable(f"{name}=x").secret is True
-    assert _variable(f"{name}=").secret is False, "nothing to hide"
+    assert variable_of(f"{name}=x").secret is True
+    assert variable_of(f"{name}=").secret is False, "nothing to hide"
 
 
 @pytest.mark.parametrize("name", ["PATH", "LANG", "KEYCHAIN_DIR", "PASTA", "PORT"])
 def test_names_that_do_not(name: str) -> None:
-    assert _variable(f"{name}=x").secret is False
+    assert variable_of(f"{name}=x").secret is False
 
 
 def test_value_keeps_its_equals_signs() -> None:
-    variable = _variable("OPTS=-Da=b -Dc=d")
+    variable = variable_of("OPTS=-Da=b -Dc=d")
     assert (variable.name, variable.value) == ("OPTS", "-Da=b -Dc=d")
 
 
