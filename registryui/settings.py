@@ -23,7 +23,10 @@ DEBUG = env.switch("DEBUG")
 SECRET_KEY = env.secret("SECRET_KEY")
 
 BASE_URL = env.text("DASHBOARD_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
-_base = urlsplit(BASE_URL)
+try:
+    _base = urlsplit(BASE_URL)
+except ValueError:  # check E008 names it
+    _base = urlsplit("")
 TRUSTED_PROXIES = env.number("DASHBOARD_TRUSTED_PROXIES", 0)
 
 # Loopback is always answered: health checks ask there.

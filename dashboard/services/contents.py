@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from dashboard.models import Content
 from dashboard.registry.client import RawManifest, RegistrySession
-from dashboard.registry.errors import ManifestUnknown, RegistryError
+from dashboard.registry.errors import BlobUnknown, ManifestUnknown, RegistryError
 from dashboard.registry.manifests import MAX_CONFIG_BYTES, Descriptor
 from dashboard.registry.references import Digest, RepositoryName
 
@@ -62,15 +62,30 @@ def manifests(
 
 
 def configs(
-    session: RegistrySession, repository: RepositoryName, descriptors: Iterable[Descriptor]
+    session: RegistrySession,
+    repository: RepositoryName,
+    descriptors: Iterable[Descriptor],
+    *,
+    proven: frozenset[Digest] = frozenset(),
 ) -> Mapping[Digest, bytes | RegistryError]:
-    """The config blobs of manifests that `repository` holds, by digest. Each at most MAX_CONFIG_BYTES."""
+    """The config blobs that `repository` holds, by digest; BlobUnknown for one that it does not.
+
+    Each is asked of the registry: by HEAD where the bytes are known, else by GET of at most MAX_CONFIG_BYTES. `proven`
+    are digests that it has proved to hold in this same page.
+    """
     wanted = list(dict.fromkeys(d.digest for d in descriptors))
     known = _known(wanted)
-    missing = [digest for digest in wanted if digest not in known]
-    answers = parallel.each(missing, lambda digest: session.read_blob(repository, digest, limit=MAX_CONFIG_BYTES))
-    _keep([Content(digest=digest, raw=raw) for digest, raw in answers.items() if isinstance(raw, bytes)])
-    return {digest: bytes(row.raw) for digest, row in known.items()} | answers
+
+    def ask(digest: Digest) -> bytes:
+        if digest not in known:
+            return session.read_blob(repository, digest, limit=MAX_CONFIG_BYTES)
+        if digest not in proven and session.has_blob(repository, digest) is None:
+            raise BlobUnknown("read blob", session.registry, user=session.user, status=404, subject=digest)
+        return bytes(known[digest].raw)
+
+    answers = parallel.each(wanted, ask)
+    _keep([Content(digest=d, raw=raw) for d, raw in answers.items() if isinstance(raw, bytes) and d not in known])
+    return answers
 
 
 def _known(digests: list[Digest]) -> dict[Digest, Content]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dashboard.registry.client import RawManifest, RegistrySession
-from dashboard.registry.errors import BlobUnknown, ManifestUnknown, RegistryError
+from dashboard.registry.errors import ManifestUnknown, RegistryError
 from dashboard.registry.manifests import Descriptor, ImageConfig, Kind, Manifest, Platform, parse_config, parse_manifest
 from dashboard.registry.media_types import IMAGE_CONFIG_TYPES
 from dashboard.registry.references import Digest, RepositoryName
@@ -35,12 +35,16 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A manifest and what it reaches in its repository. `created` is the RFC 3339 text of its (first) config."""
+    """A manifest and what it reaches in its repository.
+
+    `created` is the RFC 3339 text of its (first) config, and `config` that config's digest if it was read.
+    """
 
     manifest: Manifest
     children: tuple[Child, ...] = ()
     platform: Platform | None = None
     created: str = ""
+    config: Digest | None = None
 
     @property
     def compressed_bytes(self) -> int:
@@ -90,23 +94,25 @@ def read_images(
         raw = raw_configs[config.digest]
         if isinstance(image, Image) and isinstance(raw, bytes):
             parsed = parse_config(raw)
-            found[digest] = Image(image.manifest, image.children, parsed.platform, parsed.created)
+            found[digest] = Image(image.manifest, image.children, parsed.platform, parsed.created, config.digest)
     return found
 
 
 def config_of(
-    session: RegistrySession, repository: RepositoryName, manifest: Manifest
+    session: RegistrySession,
+    repository: RepositoryName,
+    manifest: Manifest,
+    *,
+    proven: frozenset[Digest] = frozenset(),
 ) -> tuple[ImageConfig | None, bytes]:
     """An image's configuration, parsed and raw; (None, bytes) for other artifacts. Raises RegistryError.
 
-    The repository is asked whether it holds the blob. An artifact's config is returned raw, unparsed.
+    The repository is asked whether it holds the blob, unless it is among `proven`. An artifact's config is
+    returned raw, unparsed.
     """
     if manifest.config is None:
         return None, b""
-    digest = manifest.config.digest
-    if session.has_blob(repository, digest) is None:
-        raise BlobUnknown("read blob", session.registry, user=session.user, status=404, subject=digest)
-    raw = contents.configs(session, repository, [manifest.config])[manifest.config.digest]
+    raw = contents.configs(session, repository, [manifest.config], proven=proven)[manifest.config.digest]
     if isinstance(raw, RegistryError):
         raise raw
     return (parse_config(raw) if manifest.config.media_type in IMAGE_CONFIG_TYPES else None), raw

@@ -63,7 +63,9 @@ def image(
     raw_config, config_error = b"", None
     if shown is not None and shown.config is not None:
         try:
-            config, raw_config = config_of(session, repository, shown)
+            config, raw_config = config_of(
+                session, repository, shown, proven=frozenset([found.config] if found.config else [])
+            )
         except RegistryError as error:
             config_error = error
     raw = contents.manifests(session, repository, [shown.digest], proven=frozenset([shown.digest])) if shown else {}

@@ -225,3 +225,7 @@ def test_https_address_makes_cookies_secure_and_the_path_a_prefix() -> None:
         True, True, ["https://example.com"], "/strata", "/strata/static/", ("HTTP_X_FORWARDED_PROTO", "https"),
         ["127.0.0.1", "example.com", "localhost"],
     ]  # fmt: skip
+
+
+def test_a_malformed_address_is_left_to_the_check_that_names_it() -> None:
+    assert settings_of("BASE_URL", DASHBOARD_BASE_URL="http://[::1") == ["http://[::1"]

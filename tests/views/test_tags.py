@@ -312,7 +312,7 @@ def test_two_hundred_tags_cost_one_list_and_requests_for_fifty_rows(browser: Cli
         fake.push_image("team/app", f"t{number:03}", layers=[b"%d" % number], config={"author": str(number)})
     assert _cost(browser, fake) == {"GET tags": 1, "HEAD tag": 50, "GET manifest": 50, "GET blob": 50}
     assert Content.objects.count() == 100, "manifests and configs, kept by digest"
-    assert _cost(browser, fake) == {"GET tags": 1, "HEAD tag": 50}
+    assert _cost(browser, fake) == {"GET tags": 1, "HEAD tag": 50, "HEAD blob": 50}, "asked whether it is still here"
     fake.forget_requests()
     look(browser, f"{APP}?page=2")
     assert fake.count("GET", "/blobs/") == 50
@@ -322,7 +322,7 @@ def test_index_children_are_asked_for_each_time_and_fetched_once(browser: Client
     children = [fake.push_image("team/app", layers=[b"%d" % n], platform=f"linux/arch{n}") for n in range(3)]
     fake.push_index("team/app", "1.0", "1", children=children)
     assert _cost(browser, fake) == {"GET tags": 1, "HEAD tag": 2, "GET manifest": 4, "GET blob": 1}
-    assert _cost(browser, fake) == {"GET tags": 1, "HEAD tag": 2, "HEAD manifest": 3}
+    assert _cost(browser, fake) == {"GET tags": 1, "HEAD tag": 2, "HEAD manifest": 3, "HEAD blob": 1}
 
 
 def test_queries_do_not_grow_with_the_rows(browser: Client, fake: FakeRegistry) -> None:
