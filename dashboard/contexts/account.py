@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
-from dashboard.models import Credential, Registry, User
-from dashboard.services import connections
+from dashboard.models import Registry
 from dashboard.services.connections import OwnCredential
+from dashboard.services.credentials import Account, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,30 +31,27 @@ class AccountPage:
 
     username: str
     origin: str
-    is_staff: bool
     may_delete: bool
     registries: Sequence[RegistryLine]
 
 
-def account_page(user: User) -> AccountPage:
+def account_page(account: Account) -> AccountPage:
     """The view model of the account page."""
-    kept = {row.registry_id: row for row in Credential.objects.filter(user=user)}
     return AccountPage(
-        username=user.username,
-        origin=str(user.origin_registry or ""),
-        is_staff=user.is_staff,
-        may_delete=user.has_perm("dashboard.delete_image"),
-        registries=[_line(user, registry, kept.get(registry.pk)) for registry in Registry.objects.all()[:100]],
+        username=account.username,
+        origin=account.origin,
+        may_delete=account.may_delete,
+        registries=[_line(standing) for standing in account.standings],
     )
 
 
-def _line(user: User, registry: Registry, row: Credential | None) -> RegistryLine:
-    acting = connections.acting(user=user, registry=registry)
+def _line(standing: Standing) -> RegistryLine:
+    registry = standing.registry
     return RegistryLine(
         host=registry.public_host,
-        acts_as=acting.name or (row.username if row else ""),
-        own=acting.own or (OwnCredential.USABLE if registry.act_with == Registry.ActWith.OWN else None),
-        checked_at=row.checked_at if row else None,
-        kept=row is not None,
+        acts_as=standing.acts_as,
+        own=standing.own,
+        checked_at=standing.checked_at,
+        kept=standing.kept,
         url=reverse("credential", args=[registry.slug]) if registry.act_with == Registry.ActWith.OWN else "",
     )

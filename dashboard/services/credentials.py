@@ -1,7 +1,9 @@
-"""A person's own credential on a registry: verified before it is kept, encrypted, removed on wish."""
+"""A person's own credential on a registry: verified before it is kept, encrypted, removed on wish; how they stand."""
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.utils import timezone
@@ -12,8 +14,10 @@ from dashboard.registry.auth import Credential as ClientCredential
 from dashboard.registry.errors import RegistryError
 
 from . import access, connections
+from .connections import OwnCredential
 
 BUDGET = 15.0
+MAX_REGISTRIES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,58 @@ class Verdict:
     accepted: bool
     needless: bool = False
     error: RegistryError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """As whom a person acts on a registry.
+
+    `acts_as` is the name there ("" for nobody), `own` is None where the default credential is used; `kept` says whether
+    a credential of theirs is stored, and `checked_at` when the registry last answered about it.
+    """
+
+    registry: Registry
+    acts_as: str
+    own: OwnCredential | None
+    kept: bool
+    checked_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A person, where they come from ("" = made here), what they may do, and how they stand with each registry."""
+
+    username: str
+    origin: str
+    may_delete: bool
+    standings: Sequence[Standing]
+
+
+def account_of(*, user: User) -> Account:
+    """How `user` stands with each registry, at most MAX_REGISTRIES of them; no registry is asked."""
+    kept = {row.registry_id: row for row in Credential.objects.filter(user=user)}
+    return Account(
+        username=user.username,
+        origin=str(user.origin_registry or ""),
+        may_delete=user.has_perm("dashboard.delete_image"),
+        standings=[
+            _standing(user, registry, kept.get(registry.pk)) for registry in Registry.objects.all()[:MAX_REGISTRIES]
+        ],
+    )
+
+
+def _standing(user: User, registry: Registry, row: Credential | None) -> Standing:
+    acting = connections.acting(user=user, registry=registry)
+    own = acting.own
+    if own is None and registry.act_with == Registry.ActWith.OWN:
+        own = OwnCredential.USABLE
+    return Standing(
+        registry=registry,
+        acts_as=acting.name or (row.username if row else ""),
+        own=own,
+        kept=row is not None,
+        checked_at=row.checked_at if row else None,
+    )
 
 
 def verify(*, registry: Registry, username: str, password: str) -> Verdict:

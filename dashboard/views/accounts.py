@@ -89,7 +89,8 @@ def locked_out(
 @require_safe
 def account(request: HttpRequest) -> HttpResponse:
     """The account page: as whom this person acts on each registry."""
-    return render_page(request, "account.html", {"page": account_page(cast(User, request.user))})
+    page = account_page(credentials.account_of(user=cast(User, request.user)))
+    return render_page(request, "account.html", {"page": page})
 
 
 @require_POST
