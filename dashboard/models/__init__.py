@@ -1,10 +1,27 @@
-"""The rows we own: people, registries, credentials, content, jobs, usage snapshots, deletions and their trash."""
+"""The rows we own, and the index.
+
+Our own: people, registries, credentials, content, jobs, usage snapshots, deletions and their trash, history of tags and
+pulls. The index (`index.py`) may be emptied and rebuilt.
+"""
 
 from __future__ import annotations
 
 from .content import Content
 from .credential import Credential
 from .deletion import Deletion, DeletionPlan, TrashedManifest
+from .history import Notification, PullDay, TagPeriod
+from .index import (
+    IndexedBlob,
+    IndexedManifest,
+    IndexedRepository,
+    IndexedRevision,
+    IndexedTag,
+    IndexState,
+    ManifestBlob,
+    ManifestEntry,
+    ManifestLabel,
+    RepositoryBlob,
+)
 from .job import Job
 from .people import User
 from .registry import Registry
@@ -15,8 +32,21 @@ __all__ = [
     "Credential",
     "Deletion",
     "DeletionPlan",
+    "IndexState",
+    "IndexedBlob",
+    "IndexedManifest",
+    "IndexedRepository",
+    "IndexedRevision",
+    "IndexedTag",
     "Job",
+    "ManifestBlob",
+    "ManifestEntry",
+    "ManifestLabel",
+    "Notification",
+    "PullDay",
     "Registry",
+    "RepositoryBlob",
+    "TagPeriod",
     "TrashedManifest",
     "UsageSnapshot",
     "User",

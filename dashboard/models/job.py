@@ -22,6 +22,7 @@ class Job(models.Model):
         """What is done."""
 
         SCAN = "scan", _("storage scan")
+        REFRESH = "refresh", _("refresh of the index")
 
     class State(models.TextChoices):
         """Where it is."""

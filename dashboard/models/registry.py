@@ -12,7 +12,11 @@ SLUG_PATTERN = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 
 
 class Registry(models.Model):
-    """One server with a v2 API, and perhaps its storage directory. No secret is kept here."""
+    """One server with a v2 API, and perhaps its storage directory.
+
+    The registry of the environment keeps its secrets there; those of any other are here, encrypted
+    (`models/encryption.py`): the default credential's password and the token that its notifications carry.
+    """
 
     class ActWith(models.TextChoices):
         """Which credential people act with: their own or the registry's default; never one in place of the other."""
@@ -27,6 +31,10 @@ class Registry(models.Model):
     storage_root = models.CharField(max_length=1000, blank=True)
     act_with = models.CharField(max_length=10, choices=ActWith, default=ActWith.DEFAULT)
     sign_in = models.BooleanField(default=False, help_text=_("people may sign in with their name on this registry"))
+    refresh_minutes = models.PositiveIntegerField(default=5, help_text=_("minutes between two refreshes of the index"))
+    default_username = models.CharField(max_length=255, blank=True)
+    encrypted_default_password = models.TextField(blank=True, editable=False)
+    encrypted_events_token = models.TextField(blank=True, editable=False)
     from_environment = models.BooleanField(default=False, editable=False)
 
     class Meta:

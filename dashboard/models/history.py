@@ -1,0 +1,103 @@
+"""What a registry forgets and we keep: what each tag pointed to, what was notified, what was pulled.
+
+Rows name repositories and tags as text: they outlive the index, which may be emptied.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from .index import MAX_DIGEST
+from .registry import Registry
+
+
+class TagPeriod(models.Model):
+    """A tag pointed to a digest from `began_at` to `ended_at` (None: it still does). A time is a push or a reading."""
+
+    class Learnt(models.TextChoices):
+        """How it became known."""
+
+        EVENT = "event", _("notified")
+        REFRESH = "refresh", _("read")
+        STORAGE = "storage", _("found in the storage")
+
+    registry = models.ForeignKey(Registry, on_delete=models.CASCADE, related_name="+")
+    repository = models.CharField(max_length=255)
+    tag = models.CharField(max_length=128)
+    digest = models.CharField(max_length=MAX_DIGEST)
+    began_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    learnt = models.CharField(max_length=10, choices=Learnt)
+
+    class Meta:
+        verbose_name = _("period of a tag")
+        verbose_name_plural = _("periods of tags")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["registry", "repository", "tag"],
+                condition=models.Q(ended_at=None),
+                name="one_open_period_per_tag",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["registry", "repository", "tag", "-began_at"], name="period_of_tag"),
+            models.Index(fields=["registry", "repository", "digest"], name="period_of_digest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.repository}:{self.tag} {self.digest}"
+
+
+class Notification(models.Model):
+    """One event that a registry sent, as it came; pruned after a time. It makes us read again, little more is believed.
+
+    `event_id` is the registry's own, so that one sent twice is taken once.
+    """
+
+    registry = models.ForeignKey(Registry, on_delete=models.CASCADE, related_name="+")
+    event_id = models.CharField(max_length=100)
+    received_at = models.DateTimeField()
+    processed_at = models.DateTimeField(null=True, blank=True)
+    payload = models.JSONField()
+
+    class Meta:
+        verbose_name = _("notification")
+        verbose_name_plural = _("notifications")
+        constraints = [models.UniqueConstraint(fields=["registry", "event_id"], name="notification_once")]
+        indexes = [
+            models.Index(fields=["registry", "received_at"], name="notification_by_time"),
+            models.Index(fields=["registry", "id"], condition=models.Q(processed_at=None), name="notification_waiting"),
+        ]
+
+    def __str__(self) -> str:
+        return self.event_id
+
+
+class PullDay(models.Model):
+    """Pulls of one digest of a repository on one day (UTC), by GET and by HEAD. `tag` is "" for a pull by digest.
+
+    Our own requests are left out; a pull of an index's child is credited to the index where that is known.
+    """
+
+    registry = models.ForeignKey(Registry, on_delete=models.CASCADE, related_name="+")
+    repository = models.CharField(max_length=255)
+    tag = models.CharField(max_length=128, blank=True)
+    digest = models.CharField(max_length=MAX_DIGEST)
+    day = models.DateField()
+    gets = models.PositiveIntegerField(default=0)
+    heads = models.PositiveIntegerField(default=0)
+    last_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("pulls of a day")
+        verbose_name_plural = _("pulls of days")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["registry", "repository", "tag", "digest", "day"], name="pulls_once_per_day"
+            )
+        ]
+        indexes = [models.Index(fields=["registry", "repository", "digest"], name="pulls_of_digest")]
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.digest} {self.day}"
