@@ -12,14 +12,18 @@ OPTIONS = (
     "--allow-unsafe",
     "--generate-hashes",
     "--no-annotate",
+    "--no-emit-find-links",
     "--no-emit-index-url",
     "--no-emit-trusted-host",
     "--strip-extras",
 )
 
+NAMES = ("requirements", "requirements-postgresql", "requirements-dev")
+"""In this order: each is constrained by those before it, so that all of them can be installed together."""
+
 
 def main(arguments: list[str]) -> int:
-    for name in ("requirements", "requirements-dev"):
+    for name in NAMES:
         command = [str(VENV / "bin" / "pip-compile"), "--quiet", *OPTIONS, *arguments]
         done = subprocess.run([*command, f"--output-file={name}.txt", f"{name}.in"], cwd=ROOT, check=False)
         if done.returncode:
