@@ -31,7 +31,7 @@ SHOWN_PROBLEMS = 100
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A row of "where every byte is". `css` is its texture; `advice` what to do about it."""
+    """A row of "where every byte is": `css` its texture, `advice` what to do about it, `doubt` why it may be wrong."""
 
     css: str
     name: str
@@ -40,6 +40,7 @@ class Part:
     count: str
     bytes: int
     share: str
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +194,10 @@ def _bytes(report: Mapping[str, Any], name: str) -> int:
 def _parts(report: Mapping[str, Any], data: int, other: int | None, free: int | None) -> list[Part]:
     whole = data + (other or 0) + (free or 0)
 
-    def part(css: str, key: str, name: str, meaning: str, advice: str) -> Part:
+    def part(css: str, key: str, name: str, meaning: str, advice: str, doubt: str = "") -> Part:
         amount = report.get(key, {"count": 0, "bytes": 0})
-        return Part(
-            css, name, meaning, advice, count_text(amount["count"]), amount["bytes"], share(amount["bytes"], whole)
-        )
+        count, occupied = count_text(amount["count"]), amount["bytes"]
+        return Part(css, name, meaning, advice, count, occupied, share(occupied, whole), doubt)
 
     orphans = _("Reached from no revision at all")
     if in_flight := _bytes(report, "in_flight"):
@@ -226,7 +226,7 @@ def _parts(report: Mapping[str, Any], data: int, other: int | None, free: int | 
             _("Reached only from untagged revisions"),
             _("Delete the revisions, then collect"),
         ),
-        part("orphan", "orphans", _("Orphan"), orphans, _("Run the registry's garbage collection")),
+        part("orphan", "orphans", _("Orphan"), orphans, _("Run the registry's garbage collection"), _doubt(report)),
         part(
             "upload", "uploads", _("Uploads"), _("Begun and not finished"), _("The registry removes them after a week")
         ),
@@ -245,6 +245,13 @@ def _parts(report: Mapping[str, Any], data: int, other: int | None, free: int | 
         )
         parts.append(Part("free", _("Free"), "", "", "", free, share(free, whole)))
     return parts
+
+
+def _doubt(report: Mapping[str, Any]) -> str:
+    """Why there may be fewer orphans than counted: what was not read may reach some. "" where all was read."""
+    if any(problem["code"] == "unreadable" for problem in report.get("problems", [])):
+        return _("Perhaps counted too high: something could not be read, and may need some of these")
+    return ""
 
 
 _RawPiece = tuple[str, str, int, str]

@@ -54,7 +54,7 @@ def _scan(registry: Registry) -> Job:
     return job
 
 
-def _one(page: HTMLParser, selector: str) -> LexborNode:
+def _one(page: HTMLParser | LexborNode, selector: str) -> LexborNode:
     node = page.css_first(selector)
     assert node is not None, f"no {selector}"
     return node
@@ -131,6 +131,21 @@ def test_problems_are_listed_with_their_cure(as_jonas: Client, registry: Registr
     assert "tag-points-nowhere" in text
     assert "repositories/team/web/_manifests/tags/broken" in text
     assert "Push it again, or delete the tag." in text
+
+
+def test_orphans_are_doubted_where_something_could_not_be_read(
+    as_jonas: Client, registry: Registry, tree: Tree
+) -> None:
+    """The superuser, whom tests may run as, reads everything: the problem is put among the scan's."""
+    _scan(registry)
+    assert _page(as_jonas).css_first(".doubt") is None
+    snapshot = UsageSnapshot.objects.get()
+    snapshot.report["problems"].append({"code": "unreadable", "path": "repositories/team/web/_manifests", "bytes": 0})
+    snapshot.save()
+    doubted = [row for row in _page(as_jonas).css("table.balance tbody tr") if row.css_first(".doubt")]
+    assert len(doubted) == 1
+    assert _one(doubted[0], ".what > span").text() == "Orphan"
+    assert "counted too high: something could not be read" in doubted[0].text()
 
 
 def test_a_mount_that_vanished_fails_in_words_and_the_old_figures_stay(
