@@ -11,9 +11,6 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext, ngettext
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.\d+)?([Zz]|[+-]\d\d:\d\d)")
-_DATES = range(1990, 9999)
-"""Years of dates: reproducible builds say 1970 or 1980, and the last year of all ends later in other time zones."""
 _ILLEGIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
@@ -99,18 +96,6 @@ def duration(seconds: int) -> str:
     if days < 730:
         return ngettext("%(n)s month", "%(n)s months", days // 30) % {"n": days // 30}
     return ngettext("%(n)s year", "%(n)s years", days // 365) % {"n": days // 365}
-
-
-def parse_time(text: str) -> dt.datetime | None:
-    """An RFC 3339 time; None for anything else, and for the years that reproducible builds put in place of a date."""
-    match = _RFC3339.fullmatch(text.strip())
-    if not match:
-        return None
-    try:
-        when = dt.datetime.fromisoformat(match[1].upper().replace(" ", "T") + match[2].upper().replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return when if when.year in _DATES else None
 
 
 def legible(text: str, limit: int = MAX_TEXT) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from dashboard.registry.references import namespace_of
+from dashboard.registry.references import is_tag, namespace_of
 from dashboard.services.access import Access
-from dashboard.services.browse import ListQuery, RepositoryList, RepositoryRow, is_tag
+from dashboard.services.browse import ListQuery, RepositoryList, RepositoryRow
 
 from . import links
 from .errors import Problem, problem_of

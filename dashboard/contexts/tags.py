@@ -12,13 +12,14 @@ from django.utils.translation import gettext
 from dashboard.charts.bars import Segment, segments
 from dashboard.registry.manifests import Kind
 from dashboard.registry.references import Digest
+from dashboard.registry.times import parse_time
 from dashboard.services.access import Access
 from dashboard.services.browse import ListQuery, TagList, TagRow
 from dashboard.services.images import Image
 
 from . import links
 from .errors import Problem, problem_of
-from .formats import legible, parse_time, size
+from .formats import legible, size
 from .kinds import kind_label
 from .lists import Pagination, SortLink, name_sort, pagination
 from .pull import PullBox, pull_box

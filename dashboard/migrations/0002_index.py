@@ -136,12 +136,14 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('refreshed_at', models.DateTimeField(blank=True, null=True)),
+                ('reconciled_at', models.DateTimeField(blank=True, null=True)),
                 ('seconds', models.FloatField(default=0)),
                 ('source', models.CharField(blank=True, choices=[('storage', 'the mounted storage'), ('api', "the registry's API")], max_length=10)),
                 ('mount', models.CharField(choices=[('none', 'not mounted'), ('belongs', 'belongs to this registry'), ('differs', 'is of another registry'), ('unknown', 'cannot be told')], default='none', max_length=10)),
                 ('mount_checked_at', models.DateTimeField(blank=True, null=True)),
                 ('mount_difference', models.JSONField(blank=True, default=dict)),
                 ('notices', models.JSONField(blank=True, default=list)),
+                ('shrink_accepted', models.BooleanField(default=False)),
                 ('registry', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='index_state', to='dashboard.registry')),
             ],
             options={

@@ -74,6 +74,26 @@ class Notification(models.Model):
         return self.event_id
 
 
+class NotificationState(models.Model):
+    """Since when a registry notifies us. It outlives the notifications, which are pruned.
+
+    `pulls_began_at`: since when it notifies pulls too, which its configuration may leave out; before that nobody knows
+    whether something was pulled. All three are times of receipt, by our clock.
+    """
+
+    registry = models.OneToOneField(Registry, on_delete=models.CASCADE, related_name="+")
+    began_at = models.DateTimeField()
+    pulls_began_at = models.DateTimeField(null=True, blank=True)
+    last_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("state of notifications")
+        verbose_name_plural = _("states of notifications")
+
+    def __str__(self) -> str:
+        return f"{self.registry_id} {self.began_at:%Y-%m-%d}"
+
+
 class PullDay(models.Model):
     """Pulls of one digest of a repository on one day (UTC), by GET and by HEAD. `tag` is "" for a pull by digest.
 

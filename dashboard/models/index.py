@@ -226,7 +226,8 @@ class IndexState(models.Model):
     """How the index of a registry stands: its last refresh that ended, from which source, and what it had to say.
 
     `notices` are objects {code, …}: a repository that failed, a shrink that was held back, a mount that is not the
-    registry's. `mount` is the last verdict on the mounted storage, with its time and the first difference.
+    registry's. `reconciled_at`: the last one that also looked anew at what had not changed. `shrink_accepted`: an
+    administrator lets the next refresh remove what the shrink guard held back. `mount` is the last verdict on the mounted storage, with its time and the first difference.
     """
 
     class Source(models.TextChoices):
@@ -245,12 +246,14 @@ class IndexState(models.Model):
 
     registry = models.OneToOneField(Registry, on_delete=models.CASCADE, related_name="index_state")
     refreshed_at = models.DateTimeField(null=True, blank=True)
+    reconciled_at = models.DateTimeField(null=True, blank=True)
     seconds = models.FloatField(default=0)
     source = models.CharField(max_length=10, choices=Source, blank=True)
     mount = models.CharField(max_length=10, choices=Mount, default=Mount.NONE)
     mount_checked_at = models.DateTimeField(null=True, blank=True)
     mount_difference = models.JSONField(default=dict, blank=True)
     notices = models.JSONField(default=list, blank=True)
+    shrink_accepted = models.BooleanField(default=False)
 
     class Meta:
         verbose_name = _("state of an index")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
 
 from . import errors, media_types, paging, probe
@@ -144,6 +145,26 @@ class RegistrySession:
                 return ManifestHead(Digest(answer.digest), specific_type(answer.content_type), answer.size)
         got = self._get_manifest("head manifest", repository, reference)
         return ManifestHead(got.digest, got.media_type, len(got.raw))
+
+    def resolve(self, repository: RepositoryName, tag: str, known: Digest | None = None) -> Digest:
+        """What a tag points at. Raises ManifestUnknown.
+
+        With `known` the registry is asked whether it is still that: a "not modified" reads one link, and is no pull to
+        those whom the registry notifies.
+        """
+        if known is None:
+            return self.head_manifest(repository, tag).digest
+        headers = {**_ACCEPT, "If-None-Match": f'"{known}"'}
+        call = _manifest_call("head manifest", "HEAD", repository, tag, "pull", headers=headers)
+        try:
+            answer = self._exchange.ask(call)
+        except (errors.Unsupported, errors.ServerFault) as error:
+            if error.status not in (405, 501):
+                raise
+            return self.head_manifest(repository, tag).digest
+        if answer.status == HTTPStatus.NOT_MODIFIED:
+            return known
+        return Digest(answer.digest) if is_digest(answer.digest) else self.head_manifest(repository, tag).digest
 
     def get_manifest(self, repository: RepositoryName, reference: str) -> RawManifest:
         """The manifest's bytes, at most 4 MiB. Raises ManifestUnknown, DigestMismatch, TooLarge."""

@@ -232,7 +232,8 @@ class Exchange:
     # Its answer
 
     def _successful(self, call: Call, response: Response) -> Response:
-        if not 200 <= response.status < 300:
+        unchanged = response.status == 304 and "If-None-Match" in call.headers
+        if not (200 <= response.status < 300 or unchanged):
             try:
                 raise self._refused(call, response, "")
             finally:

@@ -57,6 +57,11 @@ def is_repository(text: str) -> bool:
     return len(text) <= MAX_REPOSITORY_LENGTH and _REPOSITORY.fullmatch(text) is not None
 
 
+def is_tag(text: str) -> bool:
+    """Whether `text` is a tag by the grammar: a registry may list what nobody can ask for."""
+    return _TAG.fullmatch(text) is not None
+
+
 def is_digest(text: str) -> bool:
     """Whether `text` is a digest of a registered algorithm."""
     return _DIGEST.fullmatch(text) is not None

@@ -13,11 +13,10 @@ from typing import Generic, TypeVar
 from dashboard.registry.errors import RegistryError, RepositoryUnknown
 from dashboard.registry.references import (
     Digest,
-    InvalidReference,
     RepositoryName,
     is_repository,
+    is_tag,
     namespace_of,
-    parse_tag,
 )
 
 from . import access as gate
@@ -167,15 +166,6 @@ def aliases(access: Access, repository: RepositoryName, tag: str, digest: Digest
         return None
     digests = resolve(access, repository, [name for name in names if name != tag])
     return tuple(sorted((name for name, d in digests.items() if d == digest), key=natural_key, reverse=True))
-
-
-def is_tag(name: str) -> bool:
-    """Whether the grammar permits `name`: a registry may list what nobody can ask for."""
-    try:
-        parse_tag(name)
-    except InvalidReference:
-        return False
-    return True
 
 
 def _repository_row(name: str, answer: tuple[str, ...] | RegistryError | None) -> RepositoryRow:

@@ -4,21 +4,32 @@ Where a scan tolerates and reports, a reader answers one question and raises if 
 """
 
 # Paths stay text as the system gave it: names need not be UTF-8, and a scan makes a system call per entry.
-# ruff: noqa: PTH116, PTH208
+# ruff: noqa: PTH112, PTH116, PTH208
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dashboard.registry.references import Digest, InvalidReference, RepositoryName, Tag, parse_digest, parse_tag
+from dashboard.registry.references import (
+    MAX_REPOSITORY_LENGTH,
+    Digest,
+    InvalidReference,
+    RepositoryName,
+    Tag,
+    is_repository,
+    parse_digest,
+    parse_tag,
+)
 
 from . import digests, layout
-from .errors import BlobMissing, LinkCorrupt, LinkMissing, NotReadable
-from .files import MAX_LINK_BYTES, MAX_MANIFEST_BYTES, OverBound, read_regular
+from .errors import BlobMissing, ContentError, LinkCorrupt, LinkMissing, NotReadable, RootUnreadable
+from .files import MAX_LINK_BYTES, MAX_MANIFEST_BYTES, OverBound, leads_to_ancestor, open_directory, read_regular
 
 _EMPTY_LINK_WAIT_SECONDS = 0.05
 
@@ -38,6 +49,57 @@ class Reader:
     def __init__(self, root: Path) -> None:
         self._v2 = str(layout.v2_directory(root).absolute())
 
+    def repositories(self) -> list[str]:
+        """Names of the repositories that have manifests, in the order of a walk; malformed names are left out.
+
+        Directory symlinks are followed, but not to a directory above themselves. Raises RootUnreadable.
+        """
+        found: list[str] = []
+        pending = [""]
+        while pending:
+            name = pending.pop()
+            below = layout.repository(name) if name else "repositories"
+            children: list[str] = []
+            for entry in self._directories(below, is_root=not name):
+                if not entry.startswith("_"):
+                    children.append(f"{name}/{entry}" if name else entry)
+                elif entry == layout.MANIFESTS and is_repository(name):
+                    found.append(name)
+            if len(name) <= MAX_REPOSITORY_LENGTH:
+                pending.extend(sorted(children, reverse=True))
+        return found
+
+    def repository_times(self) -> list[tuple[float, RepositoryName]]:
+        """Each repository with when its directory of tags was last written (seconds since the epoch); unordered."""
+        found: list[tuple[float, RepositoryName]] = []
+        for name in self.repositories():
+            try:
+                info = self._stat(f"{layout.repository(name)}/{layout.TAGS}")
+            except ContentError:
+                continue
+            found.append((info.st_mtime, RepositoryName(name)))
+        return found
+
+    def written(self, repository: RepositoryName, tags: Iterable[str]) -> dict[str, float]:
+        """When the link of each of these tags was written (seconds since the epoch), by `stat` alone."""
+        base = f"{self._v2}/{layout.repository(repository)}/{layout.TAGS}"
+        found: dict[str, float] = {}
+        try:
+            fd = open_directory(base)
+        except OSError:
+            return found
+        try:
+            for tag in tags:
+                with contextlib.suppress(OSError):
+                    found[tag] = os.stat(f"{tag}/current/link", dir_fd=fd).st_mtime
+        finally:
+            os.close(fd)
+        return found
+
+    def has_repository(self, repository: RepositoryName) -> bool:
+        """Whether there is a directory of manifests for this name."""
+        return os.path.isdir(f"{self._v2}/{layout.repository(repository)}/{layout.MANIFESTS}")
+
     def tags(self, repository: RepositoryName) -> list[Tag]:
         """Names of the tags of a repository, sorted; entries that are no tag names are left out."""
         return sorted(
@@ -49,6 +111,20 @@ class Reader:
         path = layout.tag_link(repository, tag)
         digest = self._link(path)
         return TagLink(tag, digest, self._stat(path).st_mtime)
+
+    def past(self, repository: RepositoryName, tag: Tag) -> list[TagLink]:
+        """What a tag ever pointed at, each with when it last began to; unordered. Unreadable ones are left out."""
+        found: list[TagLink] = []
+        base = f"{layout.repository(repository)}/{layout.TAGS}/{tag}/index"
+        for algorithm in self._names(base):
+            for name in self._names(f"{base}/{algorithm}"):
+                if digests.is_encoded(algorithm, name):
+                    try:
+                        info = self._stat(f"{base}/{algorithm}/{name}/link")
+                    except ContentError:
+                        continue
+                    found.append(TagLink(tag, Digest(f"{algorithm}:{name}"), info.st_mtime))
+        return found
 
     def revisions(self, repository: RepositoryName) -> list[Digest]:
         """Digests of the manifests that a repository holds, sorted: those whose link is there."""
@@ -74,9 +150,13 @@ class Reader:
 
         That a repository holds it is another question: `holds`.
         """
+        return self.blob(digest, limit=MAX_MANIFEST_BYTES)
+
+    def blob(self, digest: Digest, *, limit: int) -> bytes:
+        """A blob's bytes, at most `limit`. Raises BlobMissing or NotReadable."""
         path = layout.blob_data(digest)
         try:
-            return read_regular(f"{self._v2}/{path}", MAX_MANIFEST_BYTES)
+            return read_regular(f"{self._v2}/{path}", limit)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise BlobMissing(path) from error
         except OSError as error:
@@ -120,6 +200,22 @@ class Reader:
             raise LinkMissing(path) from error
         except OSError as error:
             raise NotReadable(path, error.strerror or "") from error
+
+    def _directories(self, below: str, *, is_root: bool) -> list[str]:
+        """Names of the directories in one, symlinks to directories included."""
+        try:
+            with os.scandir(f"{self._v2}/{below}") as entries:
+                return [
+                    entry.name
+                    for entry in entries
+                    if entry.is_dir() and not (entry.is_symlink() and leads_to_ancestor(entry.path))
+                ]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            if is_root:
+                raise RootUnreadable(f"{self._v2}/{below}", error.strerror or "") from error
+            return []
 
     def _names(self, below: str) -> list[str]:
         try:

@@ -15,9 +15,8 @@ from dashboard.registry.client import ManifestHead, RegistrySession
 from dashboard.registry.errors import ManifestUnknown, RegistryError
 from dashboard.registry.manifests import Kind, Manifest, parse_manifest
 from dashboard.registry.media_types import INDEX_TYPES
-from dashboard.registry.references import Digest, RepositoryName
+from dashboard.registry.references import Digest, RepositoryName, is_tag
 from dashboard.services import contents, parallel
-from dashboard.services.browse import is_tag
 from dashboard.services.ordering import natural_key
 from dashboard.storage.errors import StorageError
 from dashboard.storage.reader import Reader

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.contexts import formats
+from dashboard.registry.times import parse_time
 
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 
@@ -87,20 +88,20 @@ def test_moment_is_exact_in_the_readers_zone() -> None:
     ],
 )  # fmt: skip
 def test_times_of_others(text: str, read: str | None) -> None:
-    found = formats.parse_time(text)
+    found = parse_time(text)
     assert (found.isoformat() if found else None) == read
 
 
 @given(st.text(max_size=40))
 def test_no_text_breaks_the_reading_of_times(text: str) -> None:
-    found = formats.parse_time(text)
+    found = parse_time(text)
     assert found is None or found.tzinfo is not None
 
 
 def test_last_second_of_all_is_no_date() -> None:
     """West of here it would be in the year 10000."""
-    assert formats.parse_time("9999-12-31T23:59:59-12:00") is None
-    found = formats.parse_time("9998-12-31T23:59:59-23:59")
+    assert parse_time("9999-12-31T23:59:59-12:00") is None
+    found = parse_time("9998-12-31T23:59:59-23:59")
     with timezone.override("Pacific/Kiritimati"):
         assert str(formats.moment(found)).count("9999") == 2
 

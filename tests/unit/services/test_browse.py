@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.services.browse import PAGE_SIZE, _page, is_tag
+from dashboard.registry.references import is_tag
+from dashboard.services.browse import PAGE_SIZE, _page
 
 
 @pytest.mark.parametrize(

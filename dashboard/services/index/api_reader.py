@@ -1,0 +1,105 @@
+"""Readings over the registry's API: bounded parallel requests, conditional where the index knows a digest.
+
+Reading must not look like pulling: a tag whose digest is known is asked for by `If-None-Match`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from django.utils import timezone
+
+from dashboard.models import IndexState
+from dashboard.registry.client import RawManifest, RegistrySession
+from dashboard.registry.errors import ManifestUnknown, RegistryError, RepositoryUnknown
+from dashboard.registry.manifests import MAX_CONFIG_BYTES
+from dashboard.registry.references import Digest, RepositoryName, is_repository, is_tag
+from dashboard.services import parallel
+
+from .readings import UNSUPPORTED_NAME, Held, Outcome, PastTarget, Reading, TagReading
+
+
+class ApiReader:
+    """Reads with `session`; `shown` bounds which tags' targets are read (None: all), the names always are."""
+
+    source = IndexState.Source.API
+
+    def __init__(self, session: RegistrySession, *, shown: Iterable[str] | None = None) -> None:
+        self._session = session
+        self._shown = None if shown is None else frozenset(shown)
+
+    def repositories(self) -> tuple[Sequence[str], bool]:
+        """As the catalog lists them."""
+        catalog = self._session.repositories()
+        return catalog.names, catalog.complete
+
+    def read(self, repositories: Iterable[str], known: Mapping[str, Mapping[str, Digest]]) -> dict[str, Outcome]:
+        """One list of tags for each repository, one HEAD for each tag."""
+        began = timezone.now()
+        outcomes: dict[str, Outcome] = {}
+        lists = parallel.each(filter(is_repository, repositories), self._tags)
+        names: dict[str, tuple[str, ...]] = {}
+        for repository, answer in lists.items():
+            if isinstance(answer, tuple):
+                names[repository] = answer
+            else:
+                outcomes[repository] = answer
+        asked = [
+            (repository, tag)
+            for repository, tags in names.items()
+            for tag in tags
+            if is_tag(tag) and self._is_asked(tag, known.get(repository, {}))
+        ]
+        targets = parallel.each(asked, lambda key: self._resolve(key, known))
+        for repository, tags in names.items():
+            readings: dict[str, TagReading] = {}
+            for tag in tags:
+                if not is_tag(tag):
+                    readings[tag] = TagReading(None, error_code=UNSUPPORTED_NAME)
+                elif (target := targets.get((repository, tag))) is not None:
+                    readings[tag] = _tag_reading(target)
+            gone = {tag for tag in tags if isinstance(targets.get((repository, tag)), ManifestUnknown)}
+            outcomes[repository] = Reading(
+                repository, began, frozenset(tags) - gone, {t: r for t, r in readings.items() if t not in gone}
+            )
+        return outcomes
+
+    def holds(self, wanted: Iterable[Held]) -> set[Held]:
+        """One HEAD for each; what could not be asked counts as not held."""
+        answers = parallel.each(wanted, lambda key: self._session.has_manifest(RepositoryName(key[0]), key[1]))
+        return {key for key, answer in answers.items() if answer is True}
+
+    def manifests(self, wanted: Iterable[Held]) -> dict[Held, RawManifest | Exception]:
+        """One GET for each."""
+        return dict(parallel.each(wanted, lambda key: self._session.get_manifest(RepositoryName(key[0]), key[1])))
+
+    def configs(self, wanted: Iterable[Held]) -> dict[Held, bytes | Exception]:
+        """One GET for each."""
+        return dict(
+            parallel.each(
+                wanted, lambda key: self._session.read_blob(RepositoryName(key[0]), key[1], limit=MAX_CONFIG_BYTES)
+            )
+        )
+
+    def past(self, repository: str, tags: Iterable[str]) -> Sequence[PastTarget]:
+        """A registry's API remembers nothing."""
+        return ()
+
+    def _is_asked(self, tag: str, known: Mapping[str, Digest]) -> bool:
+        return self._shown is None or tag in self._shown or tag not in known
+
+    def _tags(self, repository: str) -> tuple[str, ...] | None:
+        try:
+            return self._session.tags(RepositoryName(repository))
+        except RepositoryUnknown:
+            return None
+
+    def _resolve(self, key: tuple[str, str], known: Mapping[str, Mapping[str, Digest]]) -> Digest:
+        repository, tag = key
+        return self._session.resolve(RepositoryName(repository), tag, known.get(repository, {}).get(tag))
+
+
+def _tag_reading(target: Digest | RegistryError) -> TagReading:
+    if isinstance(target, RegistryError):
+        return TagReading(None, error_code=target.code)
+    return TagReading(target)

@@ -1,0 +1,115 @@
+"""Applying readings to the index, so that a later reading always wins and none is half visible.
+
+Repositories are written in transactions under a lock of their rows (SQLite locks the whole database, PostgreSQL the
+rows), and everything is decided by what is stored at that moment:
+
+* the names of a reading count only if it began after the one that is stored: then tags that it lacks go, and new ones
+  come; else they tell nothing;
+* what a tag points at is written only where the tag's own stored reading began earlier.
+
+A repository that is too large for one transaction is written in parts at first, while its empty `read_at` hides it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, Sum
+
+from dashboard.models import IndexedRepository, IndexedTag, IndexState, Registry, RepositoryBlob, TagPeriod
+
+from . import history
+from .applied import Applied
+from .batch import Batch
+from .documents import chunks
+from .history import Move
+from .readings import Reader, Reading
+from .stored import Stored
+
+TAGS_AT_ONCE = 1000
+
+
+def apply(
+    *,
+    registry: Registry,
+    reader: Reader,
+    readings: Sequence[Reading],
+    learnt: TagPeriod.Learnt | None = None,
+    thorough: bool = False,
+) -> Applied:
+    """Writes readings of one registry. What is new in them is fetched with `reader` first, outside of transactions.
+
+    `learnt`: how the history says that a move became known (default: by the reader's source). `thorough` also looks
+    anew at what has not changed: whether children of indexes are still there.
+    """
+    if learnt is None:
+        storage = reader.source == IndexState.Source.STORAGE
+        learnt = TagPeriod.Learnt.STORAGE if storage else TagPeriod.Learnt.REFRESH
+    total = Applied()
+    for group in _groups(readings):
+        stored = Stored(registry, group)
+        changed = group if thorough else [reading for reading in group if not stored.says(reading)]
+        if changed:
+            total.add(Batch(registry, reader, changed, learnt, stored).write())
+        same = {reading.repository for reading in group} - {reading.repository for reading in changed}
+        _touch(registry, [reading for reading in group if reading.repository in same])
+    return total
+
+
+def remove(*, registry: Registry, names: Iterable[str], began: dt.datetime) -> int:
+    """Removes repositories that a reading of the whole list, begun at `began`, lacked; how many. History stays."""
+    removed = 0
+    for part in chunks(list(names), 100):
+        with transaction.atomic():
+            rows = IndexedRepository.objects.select_for_update().filter(registry=registry, name__in=part)
+            gone = list(rows.filter(Q(read_at=None) | Q(read_at__lt=began)))
+            tags = IndexedTag.objects.filter(repository__in=gone).values_list("repository__name", "name")
+            moves = [Move(repository, tag, None, began) for repository, tag in tags]
+            history.note(registry=registry, moves=moves, learnt=TagPeriod.Learnt.REFRESH)
+            IndexedRepository.objects.filter(pk__in=[row.pk for row in gone]).delete()
+            removed += len(gone)
+    return removed
+
+
+def recount_exclusive(registry: Registry, repositories: Iterable[str] | None = None) -> None:
+    """Counts anew what each repository alone holds (only of `repositories`, if given)."""
+    rows = IndexedRepository.objects.filter(registry=registry)
+    if repositories is not None:
+        rows = rows.filter(name__in=list(repositories))
+    elsewhere = RepositoryBlob.objects.filter(blob=OuterRef("blob"), repository__registry=registry).exclude(
+        repository=OuterRef("repository")
+    )
+    alone = RepositoryBlob.objects.filter(~Exists(elsewhere), repository__in=rows, tagged=True)
+    sums = dict(alone.values_list("repository").annotate(Sum("blob__bytes")))
+    stale = []
+    for row in rows.only("pk", "exclusive_bytes"):
+        if row.exclusive_bytes != sums.get(row.pk, 0):
+            row.exclusive_bytes = sums.get(row.pk, 0)
+            stale.append(row)
+    for start in range(0, len(stale), 500):
+        IndexedRepository.objects.bulk_update(stale[start : start + 500], ["exclusive_bytes"])
+
+
+def _groups(readings: Sequence[Reading]) -> Iterator[list[Reading]]:
+    """Readings joined to groups of about TAGS_AT_ONCE tags."""
+    group: list[Reading] = []
+    room = TAGS_AT_ONCE
+    for reading in readings:
+        if group and room < len(reading.names):
+            yield group
+            group, room = [], TAGS_AT_ONCE
+        group.append(reading)
+        room -= len(reading.names) + 1
+    if group:
+        yield group
+
+
+def _touch(registry: Registry, readings: list[Reading]) -> None:
+    """Notes that these repositories were read and are as they were."""
+    for began in {reading.began for reading in readings}:
+        names = [reading.repository for reading in readings if reading.began == began]
+        rows = IndexedRepository.objects.filter(registry=registry, name__in=names, read_at__lt=began)
+        rows.exclude(error_code="").update(error_code="")
+        rows.update(read_at=began)
