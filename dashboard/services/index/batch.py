@@ -78,6 +78,8 @@ class Batch:
 
     def _lock(self) -> dict[str, IndexedRepository]:
         names = sorted(reading.repository for reading in self._readings)
+        if len(rows := self._locked(names)) == len(names):
+            return rows
         IndexedRepository.objects.bulk_create(
             [
                 IndexedRepository(
@@ -91,6 +93,9 @@ class Batch:
             ],
             ignore_conflicts=True,
         )
+        return self._locked(names)
+
+    def _locked(self, names: list[str]) -> dict[str, IndexedRepository]:
         rows = IndexedRepository.objects.select_for_update().filter(registry=self._registry, name__in=names)
         return {row.name: row for row in rows.order_by("pk")}
 
