@@ -5,8 +5,14 @@ from __future__ import annotations
 from dashboard.models import Job
 from dashboard.services import jobs, usage
 from dashboard.services.deletion.recover import forget_old_plans, recover_all
+from dashboard.services.index import refresh
+from dashboard.services.notifications import process as notifications
 
-_RUNNERS = {Job.Kind.SCAN: usage.run_scan}
+_RUNNERS = {
+    Job.Kind.SCAN: usage.run_scan,
+    Job.Kind.REFRESH: refresh.run_refresh,
+    Job.Kind.NOTIFICATIONS: notifications.run,
+}
 
 
 def run_job(job_id: str) -> None:
@@ -28,4 +34,6 @@ def look_after() -> None:
     recover_all()
     forget_old_plans()
     jobs.look_after()
+    refresh.ask_for_due_refreshes()
     usage.ask_for_due_scans()
+    notifications.look_after()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from dashboard.views import accounts, blob, delete, health, home, image, repositories, status, storage, tags
+from dashboard.views import accounts, blob, delete, events, health, home, image, repositories, status, storage, tags
 
 
 class RepositoryConverter:
@@ -37,6 +37,7 @@ urlpatterns = [
     path("", home.home, name="home"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("events/<slug:slug>/", events.events, name="events"),
     path("accounts/login/", accounts.SignIn.as_view(), name="login"),
     path("accounts/logout/", accounts.SignOut.as_view(), name="logout"),
     path("account/", accounts.account, name="account"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .content import Content
 from .credential import Credential
 from .deletion import Deletion, DeletionPlan, TrashedManifest
-from .history import Notification, PullDay, TagPeriod
+from .history import Notification, NotificationState, PullDay, TagPeriod
 from .index import (
     IndexedBlob,
     IndexedManifest,
@@ -43,6 +43,7 @@ __all__ = [
     "ManifestEntry",
     "ManifestLabel",
     "Notification",
+    "NotificationState",
     "PullDay",
     "Registry",
     "RepositoryBlob",

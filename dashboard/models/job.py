@@ -23,6 +23,7 @@ class Job(models.Model):
 
         SCAN = "scan", _("storage scan")
         REFRESH = "refresh", _("refresh of the index")
+        NOTIFICATIONS = "notifications", _("notifications of the registry")
 
     class State(models.TextChoices):
         """Where it is."""
