@@ -112,6 +112,11 @@ class RegistrySession:
     def __repr__(self) -> str:
         return f"<RegistrySession {self._exchange.server.name} as {self.user or 'nobody'}>"
 
+    def within(self, seconds: float) -> RegistrySession:
+        """The same registry as the same person, with `seconds` from now at most and never beyond this one's budget."""
+        exchange = self._exchange
+        return RegistrySession(Exchange(exchange.server, exchange.credential, min(seconds, exchange.seconds_left)))
+
     def ping(self) -> Ping:
         """GET /v2/. Never raises for a 401: see Ping.status. Raises NotARegistry and Unavailable errors."""
         return probe.ping(self._exchange)

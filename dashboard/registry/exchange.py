@@ -122,7 +122,7 @@ class Exchange:
 
     def _pause(self) -> None:
         pause = _jitter.uniform(0.03, 0.15)
-        if self._left() > pause:
+        if self.seconds_left > pause:
             time.sleep(pause)
 
     def _send(self, call: Call) -> Response:
@@ -166,7 +166,9 @@ class Exchange:
 
     def _header(self, call: Call) -> str:
         try:
-            return self.server.authorizer.header(self.credential, call.scopes, self._fetcher(call), wait=self._left())
+            return self.server.authorizer.header(
+                self.credential, call.scopes, self._fetcher(call), wait=self.seconds_left
+            )
         except Denied as denied:
             raise self.error(call, errors.Unauthorized, reason=denied.reason) from denied
         except TimeoutError as error:
@@ -186,7 +188,7 @@ class Exchange:
     def _after(self, call: Call, refused: errors.RegistryError, challenges: tuple[Challenge, ...], used: str) -> str:
         try:
             return self.server.authorizer.header_after(
-                challenges, used, self.credential, call.scopes, self._fetcher(call), wait=self._left()
+                challenges, used, self.credential, call.scopes, self._fetcher(call), wait=self.seconds_left
             )
         except Denied as denied:
             refused.reason = denied.reason
@@ -287,7 +289,7 @@ class Exchange:
             raise self._unanswered(call, failure) from failure
 
     def _unanswered(self, call: Call, failure: HttpFailure) -> errors.RegistryError:
-        if failure.failure == Failure.BUDGET and self._left() > 0:  # the request's own end, not the page's
+        if failure.failure == Failure.BUDGET and self.seconds_left > 0:  # the request's own end, not the page's
             failure = HttpFailure(Failure.TIMEOUT, "no whole answer in time")
         return from_failure(self._context(call), failure)
 
@@ -360,7 +362,9 @@ class Exchange:
             found |= {self.credential.password, self.credential.basic().partition(" ")[2]}
         return tuple(sorted(filter(None, found), key=len, reverse=True))
 
-    def _left(self) -> float:
+    @property
+    def seconds_left(self) -> float:
+        """What is left of the budget; an hour where there is none."""
         return 3600.0 if self._deadline is None else self._deadline - time.monotonic()
 
     def _deadline_of(self, call: Call) -> float | None:

@@ -13,10 +13,12 @@ import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from dashboard.models import Registry, User
+from django.db.models import Q
+
+from dashboard.models import IndexedRepository, Registry, User
 from dashboard.registry.auth import AuthScheme
 from dashboard.registry.client import Ping, RegistrySession
-from dashboard.registry.errors import Forbidden, NotFound, RegistryError, Unauthorized
+from dashboard.registry.errors import Forbidden, NotFound, RegistryError, RepositoryUnknown, Unauthorized, Unavailable
 from dashboard.registry.references import RepositoryName, is_repository
 
 from . import connections, parallel
@@ -24,7 +26,11 @@ from .connections import PAGE_BUDGET, Acting
 
 STANDING_SECONDS = 60.0
 READABLE_SECONDS = 300.0
+STALE_SECONDS = 3600.0
+"""An answer so old still counts while the registry does not answer at all: its index can be shown."""
 MAX_REMEMBERED = 50_000
+MAX_ASKED = 400
+"""Repositories that are asked about for one page of a registry that decides repository by repository."""
 DELETE_PERMISSION = "dashboard.delete_image"
 
 
@@ -51,10 +57,10 @@ class _Remembered:
         self._answers: dict[tuple[object, ...], tuple[float, object]] = {}
         self._lock = threading.Lock()
 
-    def get(self, key: tuple[object, ...]) -> object | None:
+    def get(self, key: tuple[object, ...], *, stale: bool = False) -> object | None:
         with self._lock:
             answer = self._answers.get(key)
-        if answer is None or time.monotonic() - answer[0] > self._seconds:
+        if answer is None or time.monotonic() - answer[0] > (STALE_SECONDS if stale else self._seconds):
             return None
         return answer[1]
 
@@ -97,13 +103,44 @@ def has_rights_per_repository(access: Access) -> bool:
     key = (access.registry.pk, access.registry.url, access.acting.acting_with, access.acting.name)
     standing = _standings.get(key)
     if not isinstance(standing, Ping):
-        standing = access.session.ping()
-        _standings.put(key, standing)
+        try:
+            standing = access.session.ping()
+        except Unavailable:
+            standing = _standings.get(key, stale=True)
+            if not isinstance(standing, Ping):
+                raise
+        else:
+            _standings.put(key, standing)
     if standing.scheme is AuthScheme.BEARER:
         return True
     if standing.status != HTTPStatus.OK:
         raise Unauthorized("ping", access.registry.public_host, user=access.acting.name, status=standing.status)
     return False
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """Which indexed repositories somebody may know of: a filter for IndexedRepository.
+
+    `complete` is False where there are more than could be asked about: then some may be missing.
+    """
+
+    filter: Q
+    complete: bool = True
+
+
+def visible(access: Access) -> Visible:
+    """What of the index this person may see on this registry. Raises RegistryError.
+
+    Under token authentication the repositories are asked about, at most MAX_ASKED of them, in the order of their names.
+    """
+    if not has_rights_per_repository(access):
+        return Visible(Q())
+    indexed = IndexedRepository.objects.filter(registry=access.registry).exclude(read_at=None)
+    names = list(indexed.order_by("sort_key").values_list("name", flat=True)[: MAX_ASKED + 1])
+    answers = readable(access, names[:MAX_ASKED])
+    allowed = [name for name, answer in answers.items() if answer is True]
+    return Visible(Q(name__in=allowed), complete=len(names) <= MAX_ASKED)
 
 
 def readable(access: Access, names: list[str]) -> dict[str, bool | RegistryError]:
@@ -120,7 +157,26 @@ def readable(access: Access, names: list[str]) -> dict[str, bool | RegistryError
     for name, answer in asked.items():
         if isinstance(answer, bool):
             _readable.put(_key(access, name), answer)
-    return {name: asked[name] if answer is None else bool(answer) for name, answer in known.items()}
+    found = {name: asked[name] if answer is None else bool(answer) for name, answer in known.items()}
+    return {name: _or_stale(access, name, answer) for name, answer in found.items()}
+
+
+def require(access: Access, name: str) -> None:
+    """Nothing, if this person may know of the repository. Raises RegistryError, in the registry's words."""
+    answer = readable(access, [name])[name]
+    if isinstance(answer, RegistryError):
+        raise answer
+    if not answer:
+        if is_repository(name):
+            access.session.tags(RepositoryName(name))
+        raise RepositoryUnknown("tags", access.registry.public_host, user=access.acting.name, status=404, subject=name)
+
+
+def _or_stale(access: Access, name: str, answer: bool | RegistryError) -> bool | RegistryError:
+    if isinstance(answer, Unavailable):
+        before = _readable.get(_key(access, name), stale=True)
+        return before if isinstance(before, bool) else answer
+    return answer
 
 
 def _key(access: Access, name: str) -> tuple[object, ...]:

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 def write_within(milliseconds: int, write: Callable[[], object]) -> bool:
     """Runs `write` in a transaction of its own that waits at most `milliseconds` for a lock; whether it was written."""
     try:
-        with _lock_timeout(milliseconds), transaction.atomic():
+        with patience(milliseconds), transaction.atomic():
             write()
     except OperationalError:
         logger.info("a write was left out: the database was busy")
@@ -21,8 +21,8 @@ def write_within(milliseconds: int, write: Callable[[], object]) -> bool:
     return True
 
 
-class _lock_timeout:  # noqa: N801 (reads as a statement)
-    """Shortens the wait for locks on this thread's connection, and restores it."""
+class patience:  # noqa: N801 (reads as a statement)
+    """Shortens the wait for locks on this thread's connection to `milliseconds`, and restores it."""
 
     def __init__(self, milliseconds: int) -> None:
         self.milliseconds = milliseconds

@@ -16,17 +16,24 @@ from dashboard.registry.manifests import MAX_CONFIG_BYTES
 from dashboard.registry.references import Digest, RepositoryName, is_repository, is_tag
 from dashboard.services import parallel
 
-from .readings import UNSUPPORTED_NAME, Held, Outcome, PastTarget, Reading, TagReading
+from .readings import NOT_READ_YET, UNSUPPORTED_NAME, Held, Outcome, PastTarget, Reading, TagReading
 
 
 class ApiReader:
-    """Reads with `session`; `shown` bounds which tags' targets are read (None: all), the names always are."""
+    """Reads with `session`: all tags' names, and what they point at.
+
+    With `shown` only what these point at, and at most `most_new` of those that the index does not know; a new one more
+    is read as "not read yet".
+    """
 
     source = IndexState.Source.API
 
-    def __init__(self, session: RegistrySession, *, shown: Iterable[str] | None = None) -> None:
+    def __init__(
+        self, session: RegistrySession, *, shown: Iterable[str] | None = None, most_new: int | None = None
+    ) -> None:
         self._session = session
         self._shown = None if shown is None else frozenset(shown)
+        self._most_new = most_new
 
     def repositories(self) -> tuple[Sequence[str], bool]:
         """As the catalog lists them."""
@@ -47,8 +54,7 @@ class ApiReader:
         asked = [
             (repository, tag)
             for repository, tags in names.items()
-            for tag in tags
-            if is_tag(tag) and self._is_asked(tag, known.get(repository, {}))
+            for tag in self._asked([tag for tag in tags if is_tag(tag)], known.get(repository, {}))
         ]
         targets = parallel.each(asked, lambda key: self._resolve(key, known))
         for repository, tags in names.items():
@@ -58,6 +64,8 @@ class ApiReader:
                     readings[tag] = TagReading(None, error_code=UNSUPPORTED_NAME)
                 elif (target := targets.get((repository, tag))) is not None:
                     readings[tag] = _tag_reading(target)
+                elif tag not in known.get(repository, {}):
+                    readings[tag] = TagReading(None, error_code=NOT_READ_YET)
             gone = {tag for tag in tags if isinstance(targets.get((repository, tag)), ManifestUnknown)}
             outcomes[repository] = Reading(
                 repository, began, frozenset(tags) - gone, {t: r for t, r in readings.items() if t not in gone}
@@ -85,8 +93,14 @@ class ApiReader:
         """A registry's API remembers nothing."""
         return ()
 
-    def _is_asked(self, tag: str, known: Mapping[str, Digest]) -> bool:
-        return self._shown is None or tag in self._shown or tag not in known
+    def _asked(self, tags: list[str], known: Mapping[str, Digest]) -> list[str]:
+        shown_names = self._shown
+        if shown_names is None:
+            return tags
+        shown = [tag for tag in tags if tag in shown_names and tag in known]
+        new = [tag for tag in tags if tag not in known]
+        new.sort(key=lambda tag: tag not in shown_names)
+        return shown + new[: self._most_new]
 
     def _tags(self, repository: str) -> tuple[str, ...] | None:
         try:

@@ -18,6 +18,9 @@ from dashboard.registry.references import Digest
 UNSUPPORTED_NAME = "unsupported-name"
 """The error code of a name that a registry lists and the grammar forbids: it is never asked for."""
 
+NOT_READ_YET = "not-read-yet"
+"""The error code of a tag whose name is known and whose target nobody has asked for yet."""
+
 Held = tuple[str, Digest]
 """A digest as a repository holds it: the repository's name, the digest."""
 

@@ -24,11 +24,11 @@ class StorageReader:
     source = IndexState.Source.STORAGE
 
     def __init__(self, root: Path) -> None:
-        self._storage = Reader(root)
+        self.storage = Reader(root)
 
     def repositories(self) -> tuple[Sequence[str], bool]:
         """Every directory with manifests, as Distribution 3 lists them."""
-        return self._storage.repositories(), True
+        return self.storage.repositories(), True
 
     def read(self, repositories: Iterable[str], known: Mapping[str, Mapping[str, Digest]]) -> dict[str, Outcome]:
         """Every link of each repository."""
@@ -36,14 +36,14 @@ class StorageReader:
 
     def holds(self, wanted: Iterable[Held]) -> set[Held]:
         """By the link of the revision."""
-        return {key for key in wanted if self._storage.holds(RepositoryName(key[0]), key[1])}
+        return {key for key in wanted if self.storage.holds(RepositoryName(key[0]), key[1])}
 
     def manifests(self, wanted: Iterable[Held]) -> dict[Held, RawManifest | Exception]:
         """The media type is the document's own: the storage keeps none."""
         found: dict[Held, RawManifest | Exception] = {}
         for repository, digest in wanted:
             try:
-                found[repository, digest] = RawManifest(digest, "", self._storage.manifest(digest))
+                found[repository, digest] = RawManifest(digest, "", self.storage.manifest(digest))
             except StorageError as error:
                 found[repository, digest] = error
         return found
@@ -53,7 +53,7 @@ class StorageReader:
         found: dict[Held, bytes | Exception] = {}
         for repository, digest in wanted:
             try:
-                found[repository, digest] = self._storage.blob(digest, limit=MAX_CONFIG_BYTES)
+                found[repository, digest] = self.storage.blob(digest, limit=MAX_CONFIG_BYTES)
             except StorageError as error:
                 found[repository, digest] = error
         return found
@@ -61,9 +61,9 @@ class StorageReader:
     def past(self, repository: str, tags: Iterable[str]) -> Sequence[PastTarget]:
         """From `tags/<tag>/index`, each with the time of its link."""
         found = [
-            PastTarget(tag, target.digest, _time(target.written))
+            PastTarget(tag, target.digest, time_of(target.written))
             for tag in tags
-            for target in self._storage.past(RepositoryName(repository), Tag(tag))
+            for target in self.storage.past(RepositoryName(repository), Tag(tag))
         ]
         return sorted(found, key=lambda target: target.pushed_at)
 
@@ -73,22 +73,23 @@ class StorageReader:
             return None
         name = RepositoryName(repository)
         try:
-            if not self._storage.has_repository(name):
+            if not self.storage.has_repository(name):
                 return None
             tags: dict[str, TagReading] = {}
-            for tag in self._storage.tags(name):
+            for tag in self.storage.tags(name):
                 try:
-                    link = self._storage.tag(name, tag)
+                    link = self.storage.tag(name, tag)
                 except LinkMissing:
                     continue  # deleted in between, or a directory that never was a tag
                 except ContentError as error:
                     tags[tag] = TagReading(None, error_code=error.code)
                 else:
-                    tags[tag] = TagReading(link.digest, _time(link.written))
-            return Reading(repository, began, frozenset(tags), tags, frozenset(self._storage.revisions(name)))
+                    tags[tag] = TagReading(link.digest, time_of(link.written))
+            return Reading(repository, began, frozenset(tags), tags, frozenset(self.storage.revisions(name)))
         except StorageError as error:
             return error
 
 
-def _time(seconds: float) -> dt.datetime:
+def time_of(seconds: float) -> dt.datetime:
+    """The moment that a file's time (seconds since the epoch) means."""
     return dt.datetime.fromtimestamp(seconds, dt.UTC)
