@@ -18,10 +18,11 @@ run: ## everything set up, then the dashboard on http://127.0.0.1:8000 (PORT=…
 	@$(PYTHON) -m tools.environment run
 	@$(VENV)/python -m tools.run
 
-test: ## everything set up, then every test (ARGS=… goes to pytest)
+test: ## everything set up, then every test, on SQLite and PostgreSQL (ARGS=… goes to pytest)
 	@$(PYTHON) -m tools.environment development
 	@$(PYTHON) -m tools.packages tests
 	@PATH="$$PATH:$(BIN)" $(VENV)/python -m pytest -n 2 --dist loadscope $(ARGS)
+	@$(if $(ARGS),,PATH="$$PATH:$(BIN)" $(VENV)/python -m tools.postgres)
 
 lint: ## style, types, the order of imports, templates
 	@$(PYTHON) -m tools.environment development

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -20,9 +21,12 @@ from tests.fake_registry import FakeRegistry
 PASSWORD = "a password that is long enough"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Contract and browser tests speak to real programs on loopback; nobody speaks to anything else."""
+    """Marks for `-m`: contract and browser tests, which speak to real programs, and what uses a database."""
     for item in items:
+        if "db" in getattr(item, "fixturenames", ()) or item.get_closest_marker("django_db"):
+            item.add_marker(pytest.mark.database)
         kind = item.nodeid.split("/")[1]
         if kind in {"contract", "e2e"}:
             item.add_marker(getattr(pytest.mark, kind))
@@ -40,11 +44,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             kind = report.nodeid.split("/")[1] if "/" in report.nodeid else "other"
             subject = next((s for s in ("fake-2.8", "fake-3.1", "2.8", "3.1") if f"[{s}" in report.nodeid), "")
             name = f"{kind} {subject}".strip() if kind == "contract" else kind
+            name += " on PostgreSQL" if connection.vendor == "postgresql" else ""
             (skipped if outcome == "skipped" else counts)[name] += 1
     terminalreporter.section("tests of each kind")
     for name in sorted(counts | skipped):
         note = f" ({skipped[name]} skipped)" if skipped[name] else ""
-        terminalreporter.write_line(f"{name:18} {counts[name]:5}{note}")
+        terminalreporter.write_line(f"{name:22} {counts[name]:5}{note}")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,6 +17,7 @@ from . import debian
 from .common import BIN, LOGS, VAR, SetupProblem, exclusively, fail, is_root, say
 
 REGISTRY_3 = "github.com/distribution/distribution/v3/cmd/registry@v3.1.1"
+UNPACKED_POSTGRESQL = VAR / "tools" / "postgresql"
 OLDEST_GO = (1, 21)  # from here on Go fetches by itself the newer toolchain that a module asks for
 
 
@@ -37,6 +38,7 @@ def for_tests() -> list[str]:
         "skopeo": lambda: _fetch_program("skopeo", "skopeo"),
         "chromium": lambda: _fetch_program("chromium", "chromium", "fonts-liberation"),
         "htpasswd": lambda: _fetch_program("htpasswd", "apache2-utils"),
+        "postgresql": _fetch_postgresql,
     }
     missing = []
     for name, fetch in wanted.items():
@@ -65,6 +67,16 @@ def registry_for_demo() -> Path:
     return BIN / "registry-2.8"
 
 
+def postgresql() -> Path | None:
+    """The directory of PostgreSQL's server programs: of the system, or unpacked here; the newest of several."""
+    for root in (Path("/"), UNPACKED_POSTGRESQL):
+        versions = [place.parent for place in root.glob("usr/lib/postgresql/*/bin/initdb")]
+        if versions:
+            return max(versions, key=lambda place: int(place.parent.name))
+    elsewhere = shutil.which("initdb")
+    return Path(elsewhere).resolve().parent if elsewhere else None
+
+
 def _unless_here(name: str, fetch: Callable[[], None]) -> None:
     if (BIN / name).exists() or (not name.startswith("registry") and shutil.which(name)):
         return
@@ -88,6 +100,17 @@ def _fetch_registry_2() -> None:
         raise SetupProblem("Debian's package docker-registry can be fetched on Debian and its relatives only.")
     root = debian.unpack("docker-registry", dependencies=False)
     debian.link("registry-2.8", root / "usr" / "bin" / "docker-registry")
+
+
+def _fetch_postgresql() -> None:
+    """Debian's PostgreSQL, unpacked and never installed: its package makes a cluster and starts it as a service."""
+    if postgresql() is not None:
+        return
+    if not debian.is_debian():
+        raise SetupProblem("install PostgreSQL's server with your system's package manager.")
+    debian.unpack("postgresql", dependencies=True)
+    if postgresql() is None:
+        raise SetupProblem("not among what was fetched; install it with: apt install postgresql")
 
 
 def _build_registry_3() -> None:

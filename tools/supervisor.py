@@ -105,12 +105,13 @@ class Supervisor:
                 env=dict(environment),
                 cwd=self._directory,
                 process_group=0,
-                preexec_fn=_die_with_parent,  # no threads here, so it is safe
+                preexec_fn=die_with_parent,  # no threads here, so it is safe
             )
         return Child(name, process, path)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Called in a child before its program starts: the kernel ends it when whoever started it is gone."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
