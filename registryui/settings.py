@@ -29,8 +29,8 @@ except ValueError:  # check E008 names it
     _base = urlsplit("")
 TRUSTED_PROXIES = env.number("DASHBOARD_TRUSTED_PROXIES", 0)
 
-# Loopback is always answered: health checks ask there.
-ALLOWED_HOSTS = sorted({"127.0.0.1", "localhost", *(env.words("ALLOWED_HOSTS") or [_base.hostname or "127.0.0.1"])})
+# Always answered: loopback, where health checks ask, and our own address.
+ALLOWED_HOSTS = sorted({"127.0.0.1", "localhost", _base.hostname or "127.0.0.1", *env.words("ALLOWED_HOSTS")})
 CSRF_TRUSTED_ORIGINS = (
     [f"{_base.scheme}://{_base.netloc}"] if _base.scheme in {"http", "https"} and _base.netloc else []
 )

@@ -1,7 +1,8 @@
 """The registry that `make run` brings along: its port and its configuration.
 
-Loopback, no authentication, deletion enabled. Without a blob descriptor cache, which would outlive a garbage
-collection and answer for blobs that are gone. Without upload purging, so that the unfinished upload of the demo stays.
+Loopback, no authentication, deletion enabled, notifications to the dashboard that runs with it. Without a blob
+descriptor cache, which would outlive a garbage collection and answer for blobs that are gone. Without upload purging,
+so that the unfinished upload of the demo stays.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import keys
@@ -39,6 +40,30 @@ http:
   secret: {secret}
 """
 
+# What cannot be delivered is kept in memory and sent again for ever: only for a dashboard that runs as well. Layers are
+# left out (`ignore.actions` alone has no effect before 3.1; types of content have).
+NOTIFICATIONS = """\
+notifications:
+  endpoints:
+    - name: strata
+      url: {url}
+      headers:
+        Authorization: [{authorization}]
+      timeout: 5s
+      threshold: 3
+      backoff: 1s
+      ignore:
+        mediatypes: [application/octet-stream]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Where the registry sends its notifications, and the token that they carry."""
+
+    url: str
+    token: str = field(repr=False)
+
 
 @dataclass(frozen=True, slots=True)
 class DemoRegistry:
@@ -64,7 +89,7 @@ class DemoRegistry:
         return self.directory / "registry.yml"
 
 
-def prepare(directory: Path) -> DemoRegistry:
+def prepare(directory: Path, receiver: Receiver | None = None) -> DemoRegistry:
     """Choose the port (the one of the last start if it is free) and write the configuration. Raises SetupProblem."""
     directory.mkdir(parents=True, exist_ok=True)
     registry = DemoRegistry(directory, _choose_port(directory / "port"))
@@ -72,10 +97,16 @@ def prepare(directory: Path) -> DemoRegistry:
     secret = keys.keep(directory, "http_secret", lambda: secrets.token_hex(32)).read_text().strip()
     values = {"storage": str(registry.storage), "address": registry.address, "secret": secret}
     registry.configuration.touch(mode=0o600)
-    registry.configuration.write_text(
-        CONFIGURATION.format(**{name: json.dumps(value) for name, value in values.items()})  # JSON text is YAML text
-    )
+    configuration = _filled(CONFIGURATION, values)
+    if receiver is not None:
+        told = {"url": receiver.url, "authorization": f"Bearer {receiver.token}"}
+        configuration += _filled(NOTIFICATIONS, told)
+    registry.configuration.write_text(configuration)
     return registry
+
+
+def _filled(template: str, values: dict[str, str]) -> str:
+    return template.format(**{name: json.dumps(value) for name, value in values.items()})  # JSON text is YAML text
 
 
 def is_free(port: int) -> bool:

@@ -52,6 +52,14 @@ class Run:
             self.environment.pop(name, None)
             self.environment[f"{name}_FILE"] = str(file)
 
+    def read(self, name: str) -> str:
+        """A secret as the children are told it. Raises SetupProblem if its file cannot be read."""
+        file = self.environment.get(f"{name}_FILE")
+        try:
+            return Path(file).read_text().strip() if file else self.environment[name].strip()
+        except (OSError, UnicodeDecodeError):
+            raise SetupProblem(f"{name}_FILE names {file}, which cannot be read.") from None
+
 
 def main(given: Mapping[str, str]) -> int:
     """Serve until somebody ends it; returns the exit code."""
@@ -101,11 +109,14 @@ def _configure(run: Run) -> None:
     run.secret("DASHBOARD_CREDENTIAL_KEYS", keys.keep(run.secrets, "credential_keys", keys.encryption_key))
     run.default("DJANGO_SUPERUSER_USERNAME", "admin")
     run.secret("DJANGO_SUPERUSER_PASSWORD", keys.keep(run.secrets, "admin_password", keys.password))
+    run.secret("DASHBOARD_EVENTS_TOKEN", keys.keep(run.secrets, "events_token", keys.long_key))
 
 
 def _start_demo_registry(run: Run, supervisor: Supervisor) -> demo_registry.DemoRegistry:
     program = packages.registry_for_demo()
-    demo = demo_registry.prepare(run.state / "demo")
+    slug = run.environment.get("DASHBOARD_REGISTRY_SLUG") or "default"
+    receiver = demo_registry.Receiver(f"http://{HOST}:{run.port}/events/{slug}/", run.read("DASHBOARD_EVENTS_TOKEN"))
+    demo = demo_registry.prepare(run.state / "demo", receiver)
     # Distribution takes every REGISTRY_ variable as an override of its configuration.
     environment = {name: value for name, value in run.given.items() if not name.startswith("REGISTRY_")}
     environment["OTEL_TRACES_EXPORTER"] = "none"

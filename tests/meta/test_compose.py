@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import base64
 import importlib
-import json
 import os
 import re
-import shlex
 import shutil
 import socket
 import ssl
@@ -23,14 +21,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 from cryptography.fernet import Fernet
+from django.urls import reverse
 
 from registryui import env
 from tests.support import registries
@@ -59,6 +57,29 @@ def merge(old: Any, new: Any) -> Any:
     if isinstance(old, list) and isinstance(new, list) and old[:1] != ["CMD"]:
         return old + new
     return new
+
+
+def interpolated(text: str, **given: str) -> str:
+    """As compose fills in `${NAME:-default}`, `${NAME:?what to do}` and `$$`. Raises KeyError for a demanded one."""
+
+    def fill(found: re.Match[str]) -> str:
+        name, kind, rest = found["name"], found["kind"], found["rest"]
+        if found[0] == "$$":
+            return "$"
+        if kind == "?" and not given.get(name):
+            raise KeyError(f"{name}: {rest}")
+        return given.get(name) or (rest if kind == "-" else "")
+
+    return re.sub(r"\$\$|\$\{(?P<name>[A-Z_]+):(?P<kind>[-?])(?P<rest>[^}]*)\}", fill, text)
+
+
+def registry_settings(**given: str) -> dict[str, Any]:
+    """The registry's configuration as compose makes it."""
+    [mount] = compose()["services"]["registry"]["configs"]
+    assert mount["target"] == "/etc/distribution/config.yml"
+    settings = yaml.safe_load(interpolated(compose()["configs"][mount["source"]]["content"], **given))
+    assert isinstance(settings, dict)
+    return settings
 
 
 def known_variables() -> set[str]:
@@ -126,12 +147,14 @@ def test_secrets_come_as_files_that_the_services_mount(overrides: tuple[str, ...
             if variable.endswith("_FILE") and env.VARIABLES.get(plain) == "secret":
                 assert value.removeprefix("/run/secrets/") in service["secrets"], f"{name}: {variable} is not mounted"
             elif env.VARIABLES[variable] == "secret":
-                assert variable == "DATABASE_URL", f"{variable} is a secret in plain sight"
+                # The registry's configuration is made from the same variable, and cannot be from a file.
+                assert variable in {"DATABASE_URL", "DASHBOARD_EVENTS_TOKEN"}, f"{variable} is a secret in plain sight"
 
 
 def test_services_volumes_and_mounted_files_that_are_named_exist() -> None:
     merged = compose(*OVERRIDES)
     assert set(merged["services"]) == {"registry", *DASHBOARD}
+    assert {mount["source"] for mount in merged["services"]["registry"]["configs"]} == set(merged["configs"])
     for service in merged["services"].values():
         for mount in service["volumes"]:
             source = mount.split(":")[0]
@@ -143,10 +166,17 @@ def test_services_volumes_and_mounted_files_that_are_named_exist() -> None:
                 assert source in merged["volumes"], mount
 
 
+def run_make_secrets(directory: Path) -> str:
+    """Runs the script in a checkout of its own; what it printed."""
+    place = directory / "deploy"
+    place.mkdir(exist_ok=True)
+    script = shutil.copy(ROOT / "deploy" / "make-secrets", place / "make-secrets")
+    return subprocess.run(["sh", script], capture_output=True, text=True, check=True, umask=0o022).stdout
+
+
 def test_the_secrets_script_makes_good_keys_once_in_a_closed_directory(tmp_path: Path) -> None:
-    place = shutil.copy(ROOT / "deploy" / "make-secrets", tmp_path / "make-secrets")
-    shown = subprocess.run(["sh", place], capture_output=True, text=True, check=True, umask=0o077).stdout
-    secrets = tmp_path / "secrets"
+    shown = run_make_secrets(tmp_path)
+    secrets, settings = tmp_path / "deploy" / "secrets", tmp_path / ".env"
     made = {file.name: file.read_text().strip() for file in secrets.iterdir()}
     assert set(made) == set(compose()["secrets"])
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
@@ -154,9 +184,50 @@ def test_the_secrets_script_makes_good_keys_once_in_a_closed_directory(tmp_path:
     Fernet(made["credential_keys"])
     assert len(made["secret_key"]) >= 50
     assert re.fullmatch(r"[a-z2-9]{16}", made["admin_password"])
-    assert not any(value in shown for value in made.values()), "a secret was printed"
-    subprocess.run(["sh", place], capture_output=True, check=True)
+    token = re.fullmatch(r"DASHBOARD_EVENTS_TOKEN=([0-9a-f]{64})\n", settings.read_text())
+    assert token
+    assert stat.S_IMODE(settings.stat().st_mode) == 0o600
+    assert not any(value in shown for value in (*made.values(), token[1])), "a secret was printed"
+    run_make_secrets(tmp_path)
     assert {file.name: file.read_text().strip() for file in secrets.iterdir()} == made
+    assert settings.read_text() == token[0]
+
+
+@pytest.mark.parametrize(
+    "kept", ["TIME_ZONE=UTC", "TIME_ZONE=UTC\n", "# DASHBOARD_EVENTS_TOKEN=\nDASHBOARD_EVENTS_TOKEN=\n"]
+)
+def test_the_secrets_script_adds_the_token_to_settings_that_are_there(tmp_path: Path, kept: str) -> None:
+    (tmp_path / ".env").write_text(kept)
+    run_make_secrets(tmp_path)
+    lines = (tmp_path / ".env").read_text().splitlines()
+    assert lines[:-1] == kept.splitlines()
+    assert re.fullmatch(r"DASHBOARD_EVENTS_TOKEN=[0-9a-f]{64}", lines[-1]), "compose takes the last"
+
+
+def test_the_registry_notifies_the_dashboard_by_the_token_that_it_was_given() -> None:
+    [endpoint] = registry_settings(DASHBOARD_EVENTS_TOKEN="t0ken")["notifications"]["endpoints"]
+    service, dashboard = urlsplit(endpoint["url"]), compose()["services"]
+    assert service.hostname in dashboard
+    assert dashboard[service.hostname]["ports"][0].endswith(f":{service.port}")
+    assert service.path == reverse("events", args=["default"])
+    assert "DASHBOARD_REGISTRY_SLUG" not in dashboard["web"]["environment"]
+    assert endpoint["headers"] == {"Authorization": ["Bearer t0ken"]}
+    given = dashboard["web"]["environment"]["DASHBOARD_EVENTS_TOKEN"]
+    assert interpolated(given, DASHBOARD_EVENTS_TOKEN="t0ken") == "t0ken"
+    for text in (given, compose()["configs"]["registry"]["content"]):
+        with pytest.raises(KeyError, match="deploy/make-secrets"):
+            interpolated(text)
+
+
+@pytest.mark.parametrize("given", ["", "strata.lan"])
+def test_the_dashboard_answers_to_the_name_by_which_the_registry_asks_and_to_its_own(given: str) -> None:
+    hosts = interpolated(compose()["services"]["web"]["environment"]["ALLOWED_HOSTS"], ALLOWED_HOSTS=given)
+    variables = {"ALLOWED_HOSTS": hosts, "DASHBOARD_BASE_URL": "https://strata.example.com"}
+    shown = subprocess.run(
+        [sys.executable, "-c", "from registryui import settings; print(*settings.ALLOWED_HOSTS)"],
+        cwd=ROOT, env={"PATH": os.environ["PATH"], **variables}, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert {"web", "strata.example.com", *([given] if given else [])} <= set(shown.split())
 
 
 @contextmanager
@@ -165,7 +236,7 @@ def running(directory: Path, variables: dict[str, str]) -> Iterator[str]:
     program = registries.binary("3.1")
     if program is None:
         pytest.skip(registries.missing("3.1"))
-    settings = yaml.safe_load((ROOT / "deploy" / "registry.yml").read_text())
+    settings = registry_settings(DASHBOARD_EVENTS_TOKEN="t0ken")
     assert settings["storage"]["filesystem"]["rootdirectory"] == "/var/lib/registry"
     assert settings["http"]["addr"] == ":5000"
     address = f"127.0.0.1:{registries.free_port()}"
@@ -213,7 +284,7 @@ def status(method: str, url: str, authority: Path | None = None, user: str = "")
 
 
 def test_the_mounted_configuration_runs_a_registry_that_deletes_and_keeps_no_cache(tmp_path: Path) -> None:
-    assert "cache" not in yaml.safe_load((ROOT / "deploy" / "registry.yml").read_text())["storage"]
+    assert "cache" not in registry_settings(DASHBOARD_EVENTS_TOKEN="t0ken")["storage"]
     with running(tmp_path, compose()["services"]["registry"]["environment"]) as address:
         assert status("GET", f"http://{address}/") == 200, "what the health check asks"
         unused = f"http://{address}/v2/probe/manifests/sha256:{'0' * 64}"
@@ -248,90 +319,3 @@ def test_the_certificate_steps_in_the_tls_file_make_a_certificate_that_clients_a
     for host in ("registry", "registry.example.com", "localhost"):
         verify = ["openssl", "verify", "-CAfile", "ca.pem", "-verify_hostname", host, "registry.pem"]
         assert "OK" in subprocess.run(verify, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-
-
-# --- The image
-
-
-def dockerfile() -> list[tuple[str, str]]:
-    """Instructions and their arguments, continuation lines joined."""
-    text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    return [(name, rest) for name, _, rest in (line.partition(" ") for line in lines)]
-
-
-def test_the_image_has_two_stages_and_runs_as_an_ordinary_user() -> None:
-    instructions = dockerfile()
-    assert [rest for name, rest in instructions if name == "FROM"] == [
-        "python:3.11-slim AS packages",
-        "python:3.11-slim",
-    ]
-    [user] = [rest for name, rest in instructions if name == "USER"]
-    assert int(user.split(":")[0]) > 0
-    assert [name for name, _ in instructions].index("USER") > max(
-        position for position, (name, _) in enumerate(instructions) if name in {"RUN", "COPY"}
-    ), "nothing in the image belongs to the user that serves"
-
-
-def test_the_image_holds_every_file_that_the_program_needs() -> None:
-    copied = set()
-    for name, rest in dockerfile():
-        if name == "COPY" and not rest.startswith("--from"):
-            *sources, _ = shlex.split(rest)
-            copied |= set(sources)
-    assert all((ROOT / source).exists() for source in copied)
-    assert {"manage.py", "gunicorn.conf.py", "registryui", "dashboard", "templates", "static"} <= copied
-    kept = (ROOT / ".dockerignore").read_text().splitlines()
-    assert "*" in kept, "what is not named stays out of the build: secrets, state, the history"
-    assert {line[1:] for line in kept if line.startswith("!")} == copied
-
-
-def test_the_images_packages_are_installed_with_hashes_alone() -> None:
-    [install] = [rest for name, rest in dockerfile() if name == "RUN" and "pip" in rest and "install" in rest]
-    assert "--require-hashes -r /tmp/requirements.txt" in install
-
-
-@contextmanager
-def server(code: int) -> Iterator[str]:
-    """A server that answers /healthz with this status; yields host:port."""
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(code if self.path == "/healthz" else 404)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Answer) as running_server:
-        thread = Thread(target=running_server.serve_forever, daemon=True)
-        thread.start()
-        yield f"127.0.0.1:{running_server.server_address[1]}"
-        running_server.shutdown()
-        thread.join()
-
-
-def test_the_images_health_check_tells_a_healthy_server_from_a_sick_one() -> None:
-    [check] = [rest for name, rest in dockerfile() if name == "HEALTHCHECK"]
-    command = json.loads(check.partition("CMD ")[2])
-    assert command[0] == "python"
-
-    def healthy(address: str) -> bool:
-        code = command[2].replace("127.0.0.1:8000", address)
-        return subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
-
-    with server(200) as address:
-        assert healthy(address)
-    assert not healthy(address), "nobody listens"
-    with server(500) as address:
-        assert not healthy(address)
-
-
-def test_gunicorns_configuration_is_accepted_and_opens_no_control_socket() -> None:
-    command = [sys.executable, "-m", "gunicorn", "--print-config", "-c", "gunicorn.conf.py", "registryui.wsgi"]
-    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert shown.returncode == 0, shown.stderr
-    settings = dict(re.findall(r"^(\w+) += (.*)$", shown.stdout, re.MULTILINE))
-    assert settings["control_socket_disable"] == "True"
-    assert settings["preload_app"] == "False"
-    assert settings["worker_class"].endswith("ThreadWorker") or settings["worker_class"] == "gthread"
