@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urljoin
 
+from django.conf import settings
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from dashboard.models import Registry
@@ -16,12 +21,26 @@ from dashboard.registry.errors import RegistryError
 from dashboard.registry.results import DELETES_TAGS_ALTHOUGH_DISABLED
 from dashboard.services.access import Access
 from dashboard.services.connections import ActingWith
-from dashboard.services.status import Status
+from dashboard.services.status import Notified, Status
 from dashboard.storage.errors import StorageError
 
 from .errors import problem_of
+from .formats import count, relative
 
 _OK = 200
+_ENDPOINT = """\
+notifications:
+  endpoints:
+    - name: strata
+      url: %(url)s
+      headers:
+        Authorization: [Bearer %(token)s]
+      timeout: 5s
+      threshold: 3
+      backoff: 5s
+      ignore:
+        mediatypes: [application/octet-stream]
+"""
 
 
 class Level(StrEnum):
@@ -34,13 +53,14 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the page: what, how it stands, what was found, and how to change it."""
+    """One line of the page: what, how it stands, what was found, and how to change it; `yaml` is to be copied."""
 
     name: str
     level: Level
     verdict: str
     found: str
     fix: str = ""
+    yaml: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +77,13 @@ class StatusPage:
 def status_page(access: Access, status: Status) -> StatusPage:
     """The view model of the status page."""
     registry = access.registry
-    lines = [_registry(status), _authentication(access, status), _deletion(status), _mount(registry, status.storage)]
+    lines = [
+        _registry(status),
+        _authentication(access, status),
+        _deletion(status),
+        _mount(registry, status.storage),
+        _notifications(registry, status.notified),
+    ]
     if isinstance(status.capabilities, Capabilities) and DELETES_TAGS_ALTHOUGH_DISABLED in status.capabilities.faults:
         lines.append(
             Line(
@@ -175,3 +201,40 @@ def _mount(registry: Registry, storage: Path | StorageError | None) -> Line:
         return Line(name, Level.BAD, problem.title, problem.sentence, problem.advice)
     found = _("%(root)s holds a registry's layout and can be read.") % {"root": registry.storage_root}
     return Line(name, Level.GOOD, _("Mounted"), found)
+
+
+def _notifications(registry: Registry, notified: Notified) -> Line:
+    name = _("Notifications")
+    arrival = notified.arrival
+    if not notified.has_token:
+        found = _("A push shows at the next refresh, and nobody knows when an image was pulled.")
+        fix = (
+            _("Set DASHBOARD_EVENTS_TOKEN, add this to the registry's configuration, and restart both:")
+            if registry.from_environment
+            else _("Give this registry a token for its notifications, and add this to its configuration:")
+        )
+        return Line(name, Level.WARNING, _("Not set up"), found, fix, _endpoint(registry))
+    if arrival.last_at is None:
+        found = _("A token is set; the registry has sent nothing.")
+        fix = _("Add this to the registry's configuration and restart it, then push or pull something:")
+        return Line(name, Level.WARNING, _("None yet"), found, fix, _endpoint(registry))
+    found = _("The last came %(when)s; kept of today: %(count)s.") % {
+        "when": relative(arrival.last_at),
+        "count": count(arrival.count_today),
+    }
+    if notified.pulls_since is not None:
+        since = date_format(timezone.localtime(notified.pulls_since), "j F Y")
+        found += " " + _("Pulls are known of since %(date)s.") % {"date": since}
+    else:
+        found += " " + _("None of a pull so far.")
+    if arrival.waiting:
+        found += " " + _("Waiting for the worker: %(count)s.") % {"count": count(arrival.waiting)}
+    return Line(name, Level.GOOD, _("Arriving"), found)
+
+
+def _endpoint(registry: Registry) -> str:
+    """What the registry's configuration needs. The token itself is shown to nobody."""
+    return _ENDPOINT % {
+        "url": urljoin(settings.BASE_URL, reverse("events", args=[registry.slug])),
+        "token": "$DASHBOARD_EVENTS_TOKEN" if registry.from_environment else _("the token"),
+    }

@@ -1,4 +1,4 @@
-"""The state of a registry: what it is, how it answers, what it allows, whether its storage is mounted here.
+"""The state of a registry: what it is, how it answers, what it allows, what of it reaches us: storage, notifications.
 
 Capabilities change rarely and are remembered for a minute in this process, so that a button can be shown as possible
 or not without a probe for each page.
@@ -6,6 +6,7 @@ or not without a probe for each page.
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 import time
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from dashboard.storage.layout import v2_directory
 
 from . import connections
 from .access import Access
+from .notifications import receive
+from .notifications.tokens import token_of
 
 FRESH_SECONDS = 60.0
 LAMP_SECONDS = 15.0
@@ -39,12 +42,22 @@ class Lamp:
 
 
 @dataclass(frozen=True, slots=True)
+class Notified:
+    """Whether the registry may notify us (it has a token), what arrived, and since when pulls are known of."""
+
+    has_token: bool
+    arrival: receive.Arrival
+    pulls_since: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """One look at a registry as one person; each part is what was found, or the error met."""
 
     ping: Ping | RegistryError
     capabilities: Capabilities | RegistryError | None
     storage: Path | StorageError | None
+    notified: Notified
 
 
 _lock = threading.Lock()
@@ -61,7 +74,9 @@ def look(access: Access) -> Status:
         found = _probe(access)
     except RegistryError as error:
         ping = error
-    return Status(ping, found, storage_of(access.registry))
+    registry = access.registry
+    notified = Notified(bool(token_of(registry)), receive.arriving(registry), receive.pulled_since(registry))
+    return Status(ping, found, storage_of(registry), notified)
 
 
 def capabilities(access: Access) -> Capabilities | None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from django.test import Client, override_settings
+from django.utils import timezone
 
-from dashboard.models import Registry
+from dashboard.models import Notification, NotificationState, Registry, encryption
 from dashboard.services import connections
+from dashboard.services.notifications import receive
+from dashboard.services.notifications.envelope import read_envelope
 from tests.fake_registry import FakeRegistry
+from tests.support.events import envelope, event
 
 from .page import Page, look, words
 
@@ -141,3 +148,57 @@ def test_mount(browser: Client, registry: Registry, tmp_path: Path) -> None:
     found = line(look(browser, STATUS), "Storage")
     assert found[:2] == ("green", "Mounted")
     assert str(tmp_path) in found[2]
+
+
+@pytest.mark.parametrize("version", ["3.1"])
+class TestNotifications:
+    """Whether the registry tells us what happens on it, and what to add where it does not."""
+
+    def yaml_of(self, page: Page) -> Any:
+        cell = page.row("Notifications").css("td")[2].css_first("pre")
+        return yaml.safe_load(cell.text()) if cell else None
+
+    def test_not_set_up(self, browser: Client) -> None:
+        with override_settings(BASE_URL="https://strata.example.com"):
+            page = look(browser, STATUS)
+        found = line(page, "Notifications")
+        assert found[:2] == ("amber", "Not set up")
+        assert found[3].startswith("Set DASHBOARD_EVENTS_TOKEN, add this to the registry's configuration")
+        [endpoint] = self.yaml_of(page)["notifications"]["endpoints"]
+        assert endpoint["url"] == "https://strata.example.com/events/default/"
+        assert endpoint["headers"]["Authorization"] == ["Bearer $DASHBOARD_EVENTS_TOKEN"]
+        assert endpoint["ignore"] == {"mediatypes": ["application/octet-stream"]}
+
+    def test_a_registry_of_its_own_needs_a_token_of_its_own(self, browser: Client, registry: Registry) -> None:
+        Registry.objects.update(from_environment=False)
+        with override_settings(EVENTS_TOKEN="of another"):
+            found = line(look(browser, STATUS), "Notifications")
+        assert found[:2] == ("amber", "Not set up")
+        assert "DASHBOARD_EVENTS_TOKEN" not in found[3]
+        Registry.objects.update(encrypted_events_token=encryption.encrypt("its own"))
+        assert line(look(browser, STATUS), "Notifications")[:2] == ("amber", "None yet")
+
+    def test_none_yet_and_the_token_is_shown_to_nobody(self, browser: Client) -> None:
+        with override_settings(EVENTS_TOKEN="a-secret-token"):
+            page = look(browser, STATUS)
+        found = line(page, "Notifications")
+        assert found[:2] == ("amber", "None yet")
+        assert self.yaml_of(page)["notifications"]["endpoints"]
+        assert "a-secret-token" not in page.html
+
+    def test_arriving(self, browser: Client, registry: Registry) -> None:
+        with override_settings(EVENTS_TOKEN="t"):
+            receive.store(registry=registry, events=read_envelope(envelope(event("push", "app"))))
+            page = look(browser, STATUS)
+            found = line(page, "Notifications")
+            assert found == (
+                "green", "Arriving",
+                "The last came just now; kept of today: 1. None of a pull so far. Waiting for the worker: 1.", "",
+            )  # fmt: skip
+            assert self.yaml_of(page) is None
+            long_ago = timezone.now() - dt.timedelta(days=9)
+            receive.store(registry=registry, events=read_envelope(envelope(event("pull", "app"))))
+            NotificationState.objects.update(last_at=long_ago, pulls_began_at=dt.datetime(2026, 5, 3, tzinfo=dt.UTC))
+            Notification.objects.update(processed_at=long_ago, received_at=long_ago)
+            found = line(look(browser, STATUS), "Notifications")
+            assert found[2] == "The last came 9 days ago; kept of today: 0. Pulls are known of since 3 May 2026."
