@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from dashboard.views import accounts, blob, delete, events, health, home, image, repositories, status, storage, tags
+from dashboard.views import (
+    accounts,
+    blob,
+    delete,
+    events,
+    health,
+    home,
+    image,
+    repositories,
+    search,
+    status,
+    storage,
+    tags,
+)
 
 
 class RepositoryConverter:
@@ -40,6 +53,7 @@ urlpatterns = [
     path("events/<slug:slug>/", events.events, name="events"),
     path("accounts/login/", accounts.SignIn.as_view(), name="login"),
     path("accounts/logout/", accounts.SignOut.as_view(), name="logout"),
+    path("search/", search.results, name="search"),
     path("account/", accounts.account, name="account"),
     path("account/theme/", accounts.theme, name="theme"),
     path("account/credentials/<slug:slug>/", accounts.credential, name="credential"),

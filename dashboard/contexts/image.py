@@ -12,6 +12,7 @@ from django.utils.translation import gettext, ngettext
 from dashboard.charts.scale import Tick
 from dashboard.registry.manifests import Kind
 from dashboard.registry.references import Digest, short
+from dashboard.registry.times import parse_time
 from dashboard.services.access import Access
 from dashboard.services.images import Child, Image
 from dashboard.services.inspect import ATTESTATION, INDEX, Inspection
@@ -20,7 +21,7 @@ from . import links
 from .configuration import OCI_PREFIX, Variable, environment_of, facts_of, health_check_of, labels_of
 from .documents import pretty_json
 from .errors import Problem, problem_of
-from .formats import legible, parse_time
+from .formats import legible
 from .kinds import document_label, kind_label
 from .layers import BarPart, LayerLine, bar_of, layer_lines, scale_of
 from .pull import PullBox, pull_box

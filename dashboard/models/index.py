@@ -98,8 +98,8 @@ class ManifestLabel(models.Model):
     MAX_KEY, MAX_VALUE, MAX_LABELS = 200, 300, 50
 
     manifest = models.ForeignKey(IndexedManifest, on_delete=models.CASCADE, related_name="labels")
-    key = models.CharField(max_length=MAX_KEY)
-    value = models.CharField(max_length=MAX_VALUE, blank=True)
+    key = models.CharField(max_length=MAX_KEY, db_index=True)
+    value = models.CharField(max_length=MAX_VALUE, blank=True, db_index=True)
 
     class Meta:
         verbose_name = _("label of a manifest")

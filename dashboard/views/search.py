@@ -1,0 +1,38 @@
+"""Search: its page, and the results below the box in the masthead."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from dashboard.contexts.search import search_page
+from dashboard.models import Registry
+from dashboard.services import access as gate
+from dashboard.services.index.search import FINDERS, search
+
+from .pages import Request, is_fragment, render_page
+
+MAX_REGISTRIES = 50
+
+
+@require_safe
+def results(request: HttpRequest) -> HttpResponse:
+    """`?q=` across every registry; `only=` one group whole. htmx gets the few best of each group."""
+    user = cast(Request, request).user
+    registries = list(Registry.objects.all()[:MAX_REGISTRIES])
+    accesses = [gate.access_to(user=user, registry=row) for row in registries]
+    if len(accesses) == 1:
+        cast(Request, request).access = accesses[0]
+    found = search(accesses, request.GET.get("q", ""))
+    only = request.GET.get("only", "")
+    page = search_page(
+        found,
+        path=reverse("search"),
+        only=only if only in FINDERS else "",
+        several=len(registries) > 1,
+        in_box=is_fragment(request),
+    )
+    return render_page(request, "search.html", {"page": page}, fragment="box")
