@@ -218,7 +218,7 @@ def _notifications(registry: Registry, notified: Notified) -> Line:
         found = _("A token is set; the registry has sent nothing.")
         fix = _("Add this to the registry's configuration and restart it, then push or pull something:")
         return Line(name, Level.WARNING, _("None yet"), found, fix, _endpoint(registry))
-    found = _("The last came %(when)s; kept of today: %(count)s.") % {
+    found = _("The last came %(when)s; today: %(count)s.") % {
         "when": relative(arrival.last_at),
         "count": count(arrival.count_today),
     }
@@ -236,5 +236,5 @@ def _endpoint(registry: Registry) -> str:
     """What the registry's configuration needs. The token itself is shown to nobody."""
     return _ENDPOINT % {
         "url": urljoin(settings.BASE_URL, reverse("events", args=[registry.slug])),
-        "token": "$DASHBOARD_EVENTS_TOKEN" if registry.from_environment else _("the token"),
+        "token": "<DASHBOARD_EVENTS_TOKEN>" if registry.from_environment else "<" + _("the token") + ">",
     }

@@ -189,7 +189,9 @@ def test_our_own_requests_are_notified_and_not_counted(session: RegistrySession,
     push_image(session, APP, "1.0")
     session.get_manifest(APP, "1.0")
     session.head_manifest(APP, "1.0")
-    wait_for(lambda: len(payloads("pull")) == 2)
+    push_image(session, APP, "afterwards")
+    wait_for(lambda: [push for push in payloads("push") if push["tag"] == "afterwards"])
+    assert not payloads("pull")
     work(row)
     assert not PullDay.objects.exists()
     assert receive.pulled_since(row) is not None

@@ -166,7 +166,7 @@ class TestNotifications:
         assert found[3].startswith("Set DASHBOARD_EVENTS_TOKEN, add this to the registry's configuration")
         [endpoint] = self.yaml_of(page)["notifications"]["endpoints"]
         assert endpoint["url"] == "https://strata.example.com/events/default/"
-        assert endpoint["headers"]["Authorization"] == ["Bearer $DASHBOARD_EVENTS_TOKEN"]
+        assert endpoint["headers"]["Authorization"] == ["Bearer <DASHBOARD_EVENTS_TOKEN>"]
         assert endpoint["ignore"] == {"mediatypes": ["application/octet-stream"]}
 
     def test_a_registry_of_its_own_needs_a_token_of_its_own(self, browser: Client, registry: Registry) -> None:
@@ -193,7 +193,7 @@ class TestNotifications:
             found = line(page, "Notifications")
             assert found == (
                 "green", "Arriving",
-                "The last came just now; kept of today: 1. None of a pull so far. Waiting for the worker: 1.", "",
+                "The last came just now; today: 1. None of a pull so far. Waiting for the worker: 1.", "",
             )  # fmt: skip
             assert self.yaml_of(page) is None
             long_ago = timezone.now() - dt.timedelta(days=9)
@@ -201,4 +201,4 @@ class TestNotifications:
             NotificationState.objects.update(last_at=long_ago, pulls_began_at=dt.datetime(2026, 5, 3, tzinfo=dt.UTC))
             Notification.objects.update(processed_at=long_ago, received_at=long_ago)
             found = line(look(browser, STATUS), "Notifications")
-            assert found[2] == "The last came 9 days ago; kept of today: 0. Pulls are known of since 3 May 2026."
+            assert found[2] == "The last came 9 days ago; today: 0. Pulls are known of since 3 May 2026."

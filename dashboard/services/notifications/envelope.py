@@ -10,6 +10,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dashboard.registry.client import USER_AGENT
 from dashboard.registry.media_types import INDEX_TYPES, LEGACY_TYPES, MANIFEST_TYPES, OCI_ARTIFACT_MANIFEST
 
 MEDIA_TYPES = frozenset(
@@ -22,6 +23,7 @@ MAX_ID = 100
 MAX_EVENTS = 100_000
 """In one body. Distribution sends one event at a time."""
 
+_OURS = USER_AGENT.partition("/")[0] + "/"
 _MANIFESTS = INDEX_TYPES | MANIFEST_TYPES | LEGACY_TYPES | {OCI_ARTIFACT_MANIFEST}
 _NO_DATABASE_TAKES = re.compile("[\x00\ud800-\udfff]")
 
@@ -52,6 +54,11 @@ class Event:
     user_agent: str
     address: str
     actor: str
+
+    @property
+    def is_own_pull(self) -> bool:
+        """A dashboard's own request, of whatever version: our reading would count as somebody's use."""
+        return self.action == "pull" and self.user_agent.startswith(_OURS)
 
     @property
     def payload(self) -> dict[str, str]:

@@ -19,7 +19,6 @@ from django.db.models.functions import Greatest
 from django.utils.dateparse import parse_datetime
 
 from dashboard.models import IndexedRepository, IndexedRevision, IndexedTag, Notification, PullDay, Registry
-from dashboard.registry.client import USER_AGENT
 from dashboard.registry.references import is_digest, is_repository, is_tag
 
 from .envelope import Event
@@ -28,8 +27,6 @@ ONE_PULL = dt.timedelta(minutes=1)
 """So long after an index its children are asked for, if they belong to the same pull; clocks of replicas included."""
 OLDEST = dt.timedelta(days=30)
 MAX_AROUND = 2000
-
-_OURS = USER_AGENT.partition("/")[0] + "/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ def pull_of(event: Event, received_at: dt.datetime) -> Pull | None:
 
     A time that cannot be (in the future, or very old) gives way to that of receipt.
     """
-    if event.action != "pull" or event.user_agent.startswith(_OURS):
+    if event.action != "pull" or event.is_own_pull:
         return None
     if not is_repository(event.repository) or not is_digest(event.digest) or (event.tag and not is_tag(event.tag)):
         return None

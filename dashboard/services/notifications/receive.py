@@ -30,10 +30,15 @@ class Arrival:
 
 
 def store(*, registry: Registry, events: Sequence[Event]) -> bool:
-    """Stores events, each id once, and asks for their use. False where the database was too busy to take them all."""
+    """Stores events, each id once, and asks for their use. False where the database was too busy to take them all.
+
+    Of our own pulls only is kept that pulls are notified: a refresh over the API makes thousands of them.
+    """
     now = timezone.now()
     rows = [
-        Notification(registry=registry, event_id=event.id, received_at=now, payload=event.payload) for event in events
+        Notification(registry=registry, event_id=event.id, received_at=now, payload=event.payload)
+        for event in events
+        if not event.is_own_pull
     ]
     for start in range(0, len(rows), ROWS_AT_ONCE):
         chunk = rows[start : start + ROWS_AT_ONCE]
