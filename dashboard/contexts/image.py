@@ -54,6 +54,16 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class BaseLink:
+    """The image that this one is built on; `others` more tags name it too."""
+
+    name: str
+    url: str
+    others: int
+    layers: int
+
+
+@dataclass(frozen=True, slots=True)
 class ImagePage:
     """Everything that image.html shows."""
 
@@ -88,6 +98,12 @@ class ImagePage:
     config_url: str
     created: dt.datetime | None
     created_text: str
+    since: dt.datetime | None
+    since_is_push: bool
+    pulled_at: dt.datetime | None
+    attached: Sequence[tuple[str, str]]
+    base: BaseLink | None
+    exclusive_bytes: int | None
     subject_digest: str
     subject_url: str
     entries: Sequence[Entry]
@@ -117,7 +133,7 @@ def image_page(access: Access, repository: str, tag: str, found: Inspection) -> 
     tabs = _tabs(path, found) if root.manifest.kind is Kind.INDEX else []
     namespace, _, name = repository.rpartition("/")
     config = found.config
-    layers = layer_lines(registry, repository, shown, config) if shown else []
+    layers = layer_lines(registry, repository, shown, config, found.around.others) if shown else []
     real_layers = [line for line in layers if not line.is_step]
     layers_bytes = sum(line.bytes for line in real_layers if not line.foreign)
     labels = dict(shown.annotations) | dict(config.labels if config else {}) if shown else {}
@@ -132,7 +148,7 @@ def image_page(access: Access, repository: str, tag: str, found: Inspection) -> 
         tag=tag,
         reference=f"{registry.public_host}/{repository}" + (f":{tag}" if tag else f"@{root.manifest.digest}"),
         lede=_lede(root),
-        aliases=[(other, links.tag(registry, repository, other)) for other in found.aliases or ()],
+        aliases=[(other, links.tag(registry, repository, other)) for other in found.around.aliases],
         delete_url=links.delete(registry, repository, tag) if tag and access.may_delete else "",
         tabs=tabs,
         pull=pull_box(registry.public_host, repository, tag=tag, digest=(shown or root.manifest).digest),
@@ -159,6 +175,12 @@ def image_page(access: Access, repository: str, tag: str, found: Inspection) -> 
         config_url=links.blob(registry, repository, shown.config.digest) if shown and shown.config else "",
         created=parse_time(config.created) if config else parse_time(labels.get(f"{OCI_PREFIX}created", "")),
         created_text=config.created if config else "",
+        since=found.around.since,
+        since_is_push=found.around.since_is_push,
+        pulled_at=found.around.pulled_at,
+        attached=[(legible(name, 100), links.tag(registry, repository, name)) for name in found.around.attached],
+        base=_base(access, found),
+        exclusive_bytes=_exclusive(real_layers, layers_bytes) if found.around.others else None,
         subject_digest=shown.subject.digest if shown and shown.subject else "",
         subject_url=links.manifest(registry, repository, shown.subject.digest) if shown and shown.subject else "",
         entries=entries,
@@ -179,6 +201,19 @@ def image_page(access: Access, repository: str, tag: str, found: Inspection) -> 
         manifest_bytes=len(found.raw_manifest),
         config_json=pretty_json(found.raw_config),
     )
+
+
+def _base(access: Access, found: Inspection) -> BaseLink | None:
+    base = found.around.base
+    if base is None:
+        return None
+    url = links.tag(access.registry, base.repository, base.tag)
+    return BaseLink(f"{base.repository}:{base.tag}", url, base.others, base.layers)
+
+
+def _exclusive(layers: Sequence[LayerLine], total: int) -> int:
+    """Bytes of the layers that no other image has."""
+    return total - sum(line.bytes for line in layers if line.others and not line.foreign)
 
 
 def _tabs(path: str, found: Inspection) -> list[list[Tab]]:

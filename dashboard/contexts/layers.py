@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboard.charts.bars import Segment, segments
@@ -25,7 +25,7 @@ LABELLED_FROM = 0.06
 
 @dataclass(frozen=True, slots=True)
 class LayerLine:
-    """A layer, or a step that made none (`number` 0)."""
+    """A layer, or a step that made none (`number` 0). `others`: how many other images have it; None if not known."""
 
     number: int
     verb: str
@@ -39,6 +39,12 @@ class LayerLine:
     width: str
     foreign: bool
     media_type: str
+    others: int | None = None
+
+    @property
+    def texture(self) -> str:
+        """Solid where only this image has it, hatched where others do, plain where that is not known."""
+        return "layer" if self.others is None else "shared" if self.others else "own"
 
     @property
     def is_step(self) -> bool:
@@ -54,9 +60,16 @@ class BarPart:
     number: int
     bytes: int
     labelled: bool
+    texture: str
 
 
-def layer_lines(registry: Registry, repository: str, manifest: Manifest, config: ImageConfig | None) -> list[LayerLine]:
+def layer_lines(
+    registry: Registry,
+    repository: str,
+    manifest: Manifest,
+    config: ImageConfig | None,
+    others: Mapping[str, int] | None = None,
+) -> list[LayerLine]:
     """Layers from the base on, each beside the history step that made it, and the steps that made none between."""
     total = sum(d.size for d in manifest.layers if not d.is_foreign)
     history = list(config.history) if config else []
@@ -93,6 +106,7 @@ def layer_lines(registry: Registry, repository: str, manifest: Manifest, config:
                 _percent(here, total),
                 layer.is_foreign,
                 layer.media_type,
+                (others or {}).get(layer.digest),
             )
         )
         below += here
@@ -114,7 +128,7 @@ def bar_of(layers: Sequence[LayerLine], total: int) -> list[BarPart]:
     drawn = segments([(Digest(f"{line.number}"), line.bytes) for line in here])
     by_key = {segment.key: segment for segment in drawn}
     return [
-        BarPart(by_key[key], line.number, line.bytes, labelled=line.bytes / total >= LABELLED_FROM)
+        BarPart(by_key[key], line.number, line.bytes, line.bytes / total >= LABELLED_FROM, line.texture)
         for line in here
         if (key := f"{line.number}") in by_key
     ]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dashboard.models import Content
+from dashboard.models import Content, IndexedTag
 from dashboard.registry.errors import BlobUnknown, RegistryError
 from dashboard.registry.manifests import ImageConfig, Kind, Manifest
 from dashboard.registry.references import Digest, RepositoryName
 
-from . import browse, contents
+from . import access as gate
+from . import contents
 from .access import Access
 from .images import Child, Image, config_of, read_images
+from .index import uses
+from .index.around import Around, around
 
 ATTESTATION = "attestation"
 INDEX = "index"
@@ -22,8 +26,8 @@ MAX_SHOWN_JSON = 256 * 1024
 class Inspection:
     """An image page: what the reference names (`root`), and the part of it that is shown (`shown`).
 
-    `shown` is the root itself, or the chosen child of an index; None where that child is missing. `aliases` is None
-    where the repository has too many tags to know them. A config that could not be read leaves `config_error`.
+    `shown` is the root itself, or the chosen child of an index; None where that child is missing. `around` is what the
+    index knows besides. A config that could not be read leaves `config_error`.
     """
 
     root: Image
@@ -33,16 +37,20 @@ class Inspection:
     raw_manifest: bytes
     raw_config: bytes
     config_error: RegistryError | None
-    aliases: tuple[str, ...] | None
+    around: Around
 
 
 @dataclass(frozen=True, slots=True)
 class BlobInspection:
-    """A blob page: its size in bytes as the registry says, and its text where it is a small known JSON document."""
+    """A blob page: its size in bytes as the registry says, and its text where it is a small known JSON document.
+
+    `tags` are those of the registry whose images have it, as far as the index knows and this person may see.
+    """
 
     digest: Digest
     size: int
     text: bytes
+    tags: Sequence[IndexedTag]
 
 
 def image(
@@ -78,7 +86,7 @@ def image(
         raw_manifest=b"" if document is None or isinstance(document, RegistryError) else document.raw,
         raw_config=raw_config if len(raw_config) <= MAX_SHOWN_JSON else b"",
         config_error=config_error,
-        aliases=browse.aliases(access, repository, tag, head.digest) if tag else None,
+        around=around(access, repository, root=head.digest, tag=tag, shown=shown, config=config),
     )
 
 
@@ -89,7 +97,8 @@ def blob(access: Access, repository: RepositoryName, digest: Digest) -> BlobInsp
         raise BlobUnknown("blob", access.registry.public_host, user=access.session.user, status=404, subject=digest)
     row = Content.objects.filter(digest=digest).first()
     text = bytes(row.raw) if row and len(row.raw) <= MAX_SHOWN_JSON else b""
-    return BlobInspection(digest, count, text)
+    tags = uses.tags_holding_blob(access.registry, gate.visible(access), digest)
+    return BlobInspection(digest, count, text, tags)
 
 
 def _choose(image: Image, platform: str, show: str) -> Child | None:

@@ -57,13 +57,6 @@ def test_index_in_another_repository_does_not_show_children_held_elsewhere(brows
     assert page.text("section.state.bad h2") == "linux/amd64 is missing"
 
 
-def test_aliases_of_a_tag(browser: Client, fake: FakeRegistry) -> None:
-    fake.push_image("team/app", "1.0", "1", "latest")
-    page = look(browser, TAG)
-    assert page.text(".lede") == "Image for one platform; also latest , 1"
-    assert page.links(".lede a")["latest"] == f"{APP}-/tags/latest/"
-
-
 def test_delete_button_for_those_who_may(
     registry: Registry, as_jonas: Client, as_maria: Client, fake: FakeRegistry
 ) -> None:

@@ -19,7 +19,7 @@ from dashboard.services.index.refresh import refresh
 from tests.fake_registry import FakeRegistry
 from tests.support.images import Pushed
 from tests.support.token_server import TokenUser
-from tests.views.page import Page, look
+from tests.views.page import Page, look, words
 
 PULL = frozenset({"pull"})
 
@@ -53,7 +53,7 @@ def asking(text: str) -> str:
 def hits(page: Page) -> dict[str, list[str]]:
     """Heading of each group to the names of its hits, in order."""
     return {
-        " ".join((section.css_first("h2").text() or "").split()): [
+        words(section.css_first("h2")): [
             "".join((link.text() or "").split()) for link in section.css("th a")
         ]
         for section in page.tree.css("main section.stack")
