@@ -72,7 +72,7 @@ def postgresql() -> Path | None:
     for root in (Path("/"), UNPACKED_POSTGRESQL):
         versions = [place.parent for place in root.glob("usr/lib/postgresql/*/bin/initdb")]
         if versions:
-            return max(versions, key=lambda place: int(place.parent.name))
+            return max(versions, key=lambda place: float(place.parent.name))
     elsewhere = shutil.which("initdb")
     return Path(elsewhere).resolve().parent if elsewhere else None
 

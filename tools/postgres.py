@@ -79,7 +79,7 @@ class _Server:
     def initialise(self) -> None:
         how = ("--username=strata", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
         if self._spawn("initdb", f"--pgdata={self.directory / 'data'}", *how).wait():
-            raise SetupProblem(f"PostgreSQL's initdb failed: {tail(self.log, 3)}")
+            raise SetupProblem(f"PostgreSQL's initdb failed: {self._last_words()}")
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -89,7 +89,7 @@ class _Server:
         end = time.monotonic() + SECONDS_TO_START
         while not self._is_ready():
             if self.process.poll() is not None or time.monotonic() > end:
-                raise SetupProblem(f"PostgreSQL did not start: {tail(self.log, 3)}")
+                raise SetupProblem(f"PostgreSQL did not start: {self._last_words()}")
             time.sleep(0.05)
 
     def end(self) -> None:
@@ -109,6 +109,9 @@ class _Server:
             return (self.directory / "data" / "postmaster.pid").read_text().splitlines()[-1].strip() == "ready"
         except (OSError, IndexError):
             return False
+
+    def _last_words(self) -> str:
+        return " ".join(tail(self.log, 3).split())
 
     def _spawn(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:

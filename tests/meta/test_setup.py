@@ -116,6 +116,7 @@ def test_what_the_tests_cannot_have_is_named_and_the_rest_goes_on(
 ) -> None:
     monkeypatch.setattr(packages, "BIN", tmp_path / "bin")
     monkeypatch.setattr(debian, "is_debian", lambda: False)
+    monkeypatch.setattr(packages, "postgresql", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     missing = packages.for_tests()
     assert [sentence.split(":")[0] for sentence in missing] == [
@@ -124,6 +125,7 @@ def test_what_the_tests_cannot_have_is_named_and_the_rest_goes_on(
         "skopeo",
         "chromium",
         "htpasswd",
+        "postgresql",
     ]
     assert "https://go.dev/dl/" in missing[1]
 
@@ -174,7 +176,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(environment, "LOGS", tmp_path / "log")
     monkeypatch.setattr(environment, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(environment, "PYTHON", tmp_path / ".venv/bin/python")
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in environment.REQUIREMENTS["development"]:
         (tmp_path / name).write_text("")
     return tmp_path
 
@@ -198,6 +200,7 @@ def test_packages_are_installed_with_hashes_and_again_only_when_a_lock_file_chan
     [installed] = calls.read_text().splitlines()
     assert "--require-hashes" in installed
     assert "requirements.txt" in installed
+    assert "requirements-postgresql.txt" in installed
     assert "requirements-dev.txt" in installed
     (elsewhere / "requirements-dev.txt").write_text("new==1\n")
     assert environment.main(["run"]) == 0
