@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from threading import Event, Thread
+
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
 from dashboard.models import Content
 from dashboard.services.quick_writes import write_within
@@ -42,3 +45,30 @@ def test_fault_of_our_own_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         write_within(200, lambda: 1 // 0)
     assert wait() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waits_no_longer_than_it_was_told_for_somebody_who_writes() -> None:
+    """Somebody else holds the write lock (SQLite) or a row of the same key (PostgreSQL) for as long as we try."""
+    writing, tried = Event(), Event()
+
+    def somebody() -> None:
+        try:
+            with transaction.atomic():
+                Content.objects.create(digest="d", raw=b"theirs")
+                writing.set()
+                tried.wait(10)
+        finally:
+            connection.close()
+
+    other = Thread(target=somebody)
+    other.start()
+    assert writing.wait(10)
+    began = time.monotonic()
+    written = write_within(100, lambda: Content.objects.create(digest="d", raw=b"ours"))
+    waited = time.monotonic() - began
+    tried.set()
+    other.join()
+    assert not written
+    assert waited < 5
+    assert bytes(Content.objects.get().raw) == b"theirs"
