@@ -34,6 +34,7 @@ def look_after() -> None:
     recover_all()
     forget_old_plans()
     jobs.look_after()
+    jobs.forget_old()
     refresh.ask_for_due_refreshes()
     usage.ask_for_due_scans()
     notifications.look_after()

@@ -14,6 +14,8 @@ from .registry import Registry
 class Job(models.Model):
     """One piece of background work: who asked, how far it is, how it ended.
 
+    `log` holds what happened on the way: objects {at, code, …}, the first MAX_LINES of them.
+
     At most one live job per (kind, registry, key), by constraint. Whoever works on it holds a lease and renews it; a
     job whose lease ran out is taken up again.
     """
@@ -35,6 +37,7 @@ class Job(models.Model):
         CANCELLED = "cancelled", _("cancelled")
 
     LIVE = (State.WAITING, State.RUNNING)
+    MAX_LINES = 100
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=20, choices=Kind)
@@ -53,6 +56,7 @@ class Job(models.Model):
     cancel_requested = models.BooleanField(default=False)
     outcome_code = models.CharField(max_length=60, blank=True)
     outcome = models.JSONField(default=dict, blank=True)
+    log = models.JSONField(default=list, blank=True)
 
     class Meta:
         verbose_name = _("job")

@@ -13,7 +13,7 @@ import uuid
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django_q.tasks import async_task
 
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 LEASE = dt.timedelta(seconds=60)
 PATIENCE = dt.timedelta(seconds=30)
 """A waiting job's message is sent again after so long."""
+KEPT = dt.timedelta(days=7)
 HEARTBEAT_SECONDS = 1.0
 RUN = "dashboard.tasks.run_job"
 
@@ -77,6 +78,12 @@ class Heart:
             raise JobLost
         self._cancelled = mine.values_list("cancel_requested", flat=True).get()
 
+    def note(self, code: str, **parameters: Any) -> None:
+        """Adds a line to the job's log; after MAX_LINES no more."""
+        if len(self._job.log) < Job.MAX_LINES:
+            self._job.log.append({"at": timezone.now().isoformat(), "code": code, **parameters})
+            Job.objects.filter(pk=self._job.pk, started_at=self._started_at).update(log=self._job.log)
+
     @property
     def cancelled(self) -> bool:
         """Whether somebody asked for the end, as known at the last beat."""
@@ -93,6 +100,29 @@ def finish(job: Job, state: Job.State, code: str = "", **outcome: Any) -> None:
         outcome=outcome,
         progress=F("total") if state == Job.State.DONE else F("progress"),
     )
+
+
+def recent(registry: Registry, *, limit: int = 100) -> list[Job]:
+    """The jobs of a registry, those asked for last first."""
+    rows = Job.objects.filter(registry=registry).select_related("requested_by")
+    return list(rows.order_by("-requested_at")[:limit])
+
+
+def cancel(*, registry: Registry, job_id: uuid.UUID) -> bool:
+    """Ends a waiting job, and asks a running one to stop at its next step; whether there was one to cancel."""
+    live = Job.objects.filter(registry=registry, pk=job_id)
+    waiting = live.filter(state=Job.State.WAITING)
+    if waiting.update(state=Job.State.CANCELLED, finished_at=timezone.now(), cancel_requested=True):
+        return True
+    return bool(live.filter(state=Job.State.RUNNING).update(cancel_requested=True))
+
+
+def forget_old() -> int:
+    """Removes jobs that ended more than KEPT ago, but not the last of each kind; how many."""
+    old = Job.objects.exclude(state__in=Job.LIVE).filter(finished_at__lt=timezone.now() - KEPT)
+    newer = Job.objects.filter(registry=OuterRef("registry"), kind=OuterRef("kind"))
+    newer = newer.filter(requested_at__gt=OuterRef("requested_at"))
+    return old.filter(Exists(newer)).delete()[0]
 
 
 def look_after() -> int:

@@ -226,6 +226,13 @@ def restore(*, registry: Registry, repository: str) -> None:
         IndexedRepository.objects.filter(_earlier(last), registry=registry, name=repository).update(pulled_at=last)
 
 
+def restore_all(*, registry: Registry) -> None:
+    """Sets the last pulls of a whole index that was built anew."""
+    pulled = PullDay.objects.filter(registry=registry).values_list("repository", flat=True).distinct()
+    for repository in list(pulled):
+        restore(registry=registry, repository=repository)
+
+
 def _earlier(at: dt.datetime) -> Q:
     return Q(pulled_at=None) | Q(pulled_at__lt=at)
 
