@@ -1,7 +1,7 @@
 """Sort keys as bytes: the natural order of names (services/ordering.py), alike on every database.
 
 A key is a sequence of parts, each a class byte and a text, ended by a byte below every other: so a name sorts before
-what it begins. A number is preceded by the count of its digits, which orders numbers by value.
+what it begins. A number is preceded by the count of its digits, which orders numbers by value and tells its end.
 """
 
 from __future__ import annotations
@@ -18,10 +18,19 @@ def name_key(name: str) -> bytes:
     """The key of a tag or repository by its name, at most MAX_NAME_KEY bytes."""
     parts, spelling = natural_key(name)
     encoded = b"".join(
-        b"%d" % kind + (b"%03d" % len(str(number)) + str(number).encode() if kind == _NUMBER else text.encode()) + _END
+        _number(number, text) if kind == _NUMBER else b"%d" % kind + text.encode() + _END
         for kind, number, text in parts
     )
     return (encoded + spelling.encode())[:MAX_NAME_KEY]
+
+
+def _number(value: int, text: str) -> bytes:
+    """Of one value, more zeros come first, as in text (but 00 after 0); what is too long to be one is text."""
+    digits = b"%d" % value
+    if len(digits) == _DIGITS_OF_TEXT:
+        return b"%d%02d" % (_NUMBER, len(digits)) + text.encode() + _END
+    zeros = len(text) - len(digits)
+    return b"%d%02d" % (_NUMBER, len(digits)) + digits + bytes([_NO_ZEROS + (-zeros if value else zeros)])
 
 
 def tree_key(name: str) -> bytes:
@@ -30,3 +39,6 @@ def tree_key(name: str) -> bytes:
 
 
 _NUMBER = 2
+_NO_ZEROS = ord("z")
+_DIGITS_OF_TEXT = 31
+"""As natural_key ranks them: above all numbers."""
