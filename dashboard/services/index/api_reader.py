@@ -11,19 +11,32 @@ from django.utils import timezone
 
 from dashboard.models import IndexState
 from dashboard.registry.client import RawManifest, RegistrySession
-from dashboard.registry.errors import ManifestUnknown, RegistryError, RepositoryUnknown
+from dashboard.registry.errors import (
+    Forbidden,
+    ManifestUnknown,
+    RateLimited,
+    RegistryError,
+    RepositoryUnknown,
+    Unauthorized,
+    Unavailable,
+)
 from dashboard.registry.manifests import MAX_CONFIG_BYTES
 from dashboard.registry.references import Digest, RepositoryName, is_repository, is_tag
 from dashboard.services import parallel
 
-from .readings import NOT_READ_YET, UNSUPPORTED_NAME, Held, Outcome, PastTarget, Reading, TagReading
+from .documents import storable
+from .readings import UNSUPPORTED_NAME, Held, Outcome, PastTarget, Reading, TagReading
+
+MAX_TAG = 128
+OF_THE_WHOLE = (Unavailable, Unauthorized, Forbidden, RateLimited)
+"""Errors that say nothing of the tag that was asked for: its repository could not be read."""
 
 
 class ApiReader:
     """Reads with `session`: all tags' names, and what they point at.
 
-    With `shown` only what these point at, and at most `most_new` of those that the index does not know; a new one more
-    is read as "not read yet".
+    With `shown` only what these point at, and at most `most_new` of those that the index does not know; of others only
+    the name is read.
     """
 
     source = IndexState.Source.API
@@ -46,36 +59,38 @@ class ApiReader:
         outcomes: dict[str, Outcome] = {}
         lists = parallel.each(filter(is_repository, repositories), self._tags)
         names: dict[str, tuple[str, ...]] = {}
-        for repository, answer in lists.items():
-            if isinstance(answer, tuple):
-                names[repository] = answer
+        for repository, listed in lists.items():
+            if isinstance(listed, tuple):
+                names[repository] = listed
             else:
-                outcomes[repository] = answer
+                outcomes[repository] = listed
         asked = [
             (repository, tag)
             for repository, tags in names.items()
             for tag in self._asked([tag for tag in tags if is_tag(tag)], known.get(repository, {}))
         ]
         targets = parallel.each(asked, lambda key: self._resolve(key, known))
+        for (repository, _), answer in targets.items():
+            if isinstance(answer, OF_THE_WHOLE):
+                outcomes[repository] = answer
         for repository, tags in names.items():
+            if repository in outcomes:
+                continue
             readings: dict[str, TagReading] = {}
             for tag in tags:
                 if not is_tag(tag):
                     readings[tag] = TagReading(None, error_code=UNSUPPORTED_NAME)
                 elif (target := targets.get((repository, tag))) is not None:
                     readings[tag] = _tag_reading(target)
-                elif tag not in known.get(repository, {}):
-                    readings[tag] = TagReading(None, error_code=NOT_READ_YET)
             gone = {tag for tag in tags if isinstance(targets.get((repository, tag)), ManifestUnknown)}
             outcomes[repository] = Reading(
                 repository, began, frozenset(tags) - gone, {t: r for t, r in readings.items() if t not in gone}
             )
         return outcomes
 
-    def holds(self, wanted: Iterable[Held]) -> set[Held]:
-        """One HEAD for each; what could not be asked counts as not held."""
-        answers = parallel.each(wanted, lambda key: self._session.has_manifest(RepositoryName(key[0]), key[1]))
-        return {key for key, answer in answers.items() if answer is True}
+    def holds(self, wanted: Iterable[Held]) -> Mapping[Held, bool | Exception]:
+        """One HEAD for each."""
+        return dict(parallel.each(wanted, lambda key: self._session.has_manifest(RepositoryName(key[0]), key[1])))
 
     def manifests(self, wanted: Iterable[Held]) -> dict[Held, RawManifest | Exception]:
         """One GET for each."""
@@ -104,13 +119,20 @@ class ApiReader:
 
     def _tags(self, repository: str) -> tuple[str, ...] | None:
         try:
-            return self._session.tags(RepositoryName(repository))
+            names = self._session.tags(RepositoryName(repository))
+            return tuple(dict.fromkeys(name if is_tag(name) else _label(name) for name in names))
         except RepositoryUnknown:
             return None
 
     def _resolve(self, key: tuple[str, str], known: Mapping[str, Mapping[str, Digest]]) -> Digest:
         repository, tag = key
         return self._session.resolve(RepositoryName(repository), tag, known.get(repository, {}).get(tag))
+
+
+def _label(name: str) -> str:
+    """A tag that the grammar forbids as it can be kept: shortened, it must not become one that could be asked for."""
+    label = storable(name, MAX_TAG)
+    return f"{label[: MAX_TAG - 1]}…" if is_tag(label) else label
 
 
 def _tag_reading(target: Digest | RegistryError) -> TagReading:

@@ -23,7 +23,7 @@ from .applied import Applied
 from .content_rows import Loaded
 from .documents import ROWS_AT_ONCE, chunks, learn
 from .history import Move
-from .readings import Held, PastTarget, Reader, Reading
+from .readings import NOT_READ_YET, Held, PastTarget, Reader, Reading, TagReading
 from .sort_keys import MAX_TAG_KEY, name_key, tree_key
 from .stored import Stored
 from .tag_changes import TagChanges, changes
@@ -32,6 +32,7 @@ MAX_PLATFORMS = 500
 MAX_KINDS = 100
 Since = dict[tuple[str, str], TagPeriod]
 Holding = TypeVar("Holding", IndexedRevision, RepositoryBlob)
+_NOT_READ = TagReading(None, error_code=NOT_READ_YET)
 _TAG_FIELDS = (
     "digest", "manifest", "read_at", "since", "since_is_push", "created_at", "bytes", "is_partial", "platforms",
     "about", "error_code",
@@ -109,9 +110,17 @@ class Batch:
             if row.read_at is not None:
                 continue
             since = self._since()
-            made = [self._tag(row, reading, since, tag) for tag in reading.tags]
-            for start in range(0, len(made), ROWS_AT_ONCE):
-                IndexedTag.objects.bulk_create(made[start : start + ROWS_AT_ONCE], ignore_conflicts=True)
+            past: dict[str, list[PastTarget]] = {}
+            for target in self._pasts[reading.repository]:
+                past.setdefault(target.tag, []).append(target)
+            for part in chunks([self._tag(row, reading, since, tag) for tag in sorted(reading.tags)]):
+                made = TagChanges(names_count=True, after={}, come=list(part))
+                moves = made.moves(reading.repository, reading.began, self._how_learnt(row))
+                with transaction.atomic():
+                    IndexedTag.objects.bulk_create(part, ignore_conflicts=True)
+                    remembered = [target for tag in part for target in past.get(tag.name, ())]
+                    history.remember_past(registry=self._registry, repository=reading.repository, past=remembered)
+                    history.note(registry=self._registry, moves=moves, learnt=self._learnt)
 
     def _write_tags(self, rows: dict[str, IndexedRepository]) -> dict[int, dict[str, IndexedTag]]:
         """Tags come, move and go, and the history notes it. The tags of each repository as they are then."""
@@ -126,7 +135,7 @@ class Batch:
             fresh = partial(self._tag, row, reading, since)
             found = changes(read_at=row.read_at, stored=stored[row.pk], reading=reading, fresh=fresh)
             made.append(found)
-            moves += found.moves(reading.repository, reading.began)
+            moves += found.moves(reading.repository, reading.began, self._how_learnt(row))
             stored[row.pk] = found.after
             if found.names_count:
                 row.read_at, row.error_code = reading.began, ""
@@ -163,7 +172,7 @@ class Batch:
 
     def _tag(self, row: IndexedRepository, reading: Reading, since: Since, name: str) -> IndexedTag:
         """The row of a tag as the reading has it."""
-        found = reading.tags[name]
+        found = reading.tags.get(name, _NOT_READ)
         period = since.get((reading.repository, name))
         tag = IndexedTag(
             repository=row,
@@ -190,7 +199,16 @@ class Batch:
         tag.is_partial = target.is_partial
         tag.platforms = target.platforms
         tag.about = target.about
+        doubtful = sorted(self._loaded.listed(found.digest)) if self._errors else []
+        unread = [error for child in doubtful if (error := self._errors.get((reading.repository, Digest(child))))]
+        tag.error_code = unread[0] if unread else ""
         return tag
+
+    def _how_learnt(self, row: IndexedRepository) -> TagPeriod.Learnt:
+        """A notification told of some push; of a repository that is read for the first time nobody knows of which."""
+        if self._learnt == TagPeriod.Learnt.EVENT and row.read_at is None:
+            return TagPeriod.Learnt.REFRESH
+        return self._learnt
 
     def _write_content(self, rows: dict[str, IndexedRepository], tags: dict[int, dict[str, IndexedTag]]) -> None:
         """Which manifests and blobs each repository holds, and its sums."""
@@ -202,6 +220,8 @@ class Batch:
             held = self._held_after(row, reading)
             roots = {tag.digest for tag in tags[row.pk].values()}
             tagged = content_rows.tagged_digests(loaded, roots, held)
+            if reading.revisions is None:
+                held = tagged  # whether the rest is still there was not asked
             for digest in held:
                 manifest = loaded.manifests.get(digest)
                 if manifest is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from dashboard.models import IndexedManifest, ManifestBlob, ManifestEntry
@@ -46,6 +46,17 @@ class Loaded:
             found[current] = row
             pending += [entry.digest for entry in self.entries.get(row.pk, ())]
         return list(found.values())
+
+    def listed(self, digest: str) -> set[str]:
+        """What the index `digest` lists, and what indexes among these list."""
+        found: set[str] = set()
+        pending = [digest]
+        while pending:
+            row = self.manifests.get(pending.pop())
+            new = {entry.digest for entry in self.entries.get(row.pk, ())} - found if row is not None else set()
+            found |= new
+            pending += new
+        return found
 
     def bytes_of(self, rows: Iterable[IndexedManifest]) -> int:
         """Bytes of their configs and layers, each once."""
@@ -97,7 +108,7 @@ def target_of(loaded: Loaded, tag: str, digest: str, held: Set[str]) -> Target |
         created_at=images[0].created_at if images else None,
         bytes=loaded.bytes_of(below) if sizes_known else None,
         is_partial=any(entry.digest not in held for entry in entries),
-        platforms=_platforms(row, entries, held),
+        platforms=" ".join(dict.fromkeys(_platforms(loaded, row, held)))[:MAX_TAG_PLATFORMS],
         about=about(tag, row.subject),
     )
 
@@ -108,15 +119,20 @@ def about(tag: str, subject: str) -> str:
     return f"sha256:{match[1]}" if match else subject
 
 
-def _platforms(row: IndexedManifest, entries: list[Entry], held: Set[str]) -> str:
+def _platforms(loaded: Loaded, row: IndexedManifest, held: Set[str], depth: int = MAX_DEPTH) -> Iterator[str]:
+    """The platform of an image; those of an index as it lists them, with what an index in it lists in its place."""
     if row.kind != Kind.INDEX:
-        return row.platform
-    words = [
-        entry.platform if entry.digest in held else f"!{entry.platform}"
-        for entry in entries
-        if entry.platform and not entry.is_attestation
-    ]
-    return " ".join(word.replace(" ", "_") for word in words)[:MAX_TAG_PLATFORMS]
+        if row.platform:
+            yield row.platform.replace(" ", "_")
+        return
+    for entry in loaded.entries.get(row.pk, []):
+        child = loaded.manifests.get(entry.digest)
+        if entry.is_attestation:
+            continue
+        if entry.platform:
+            yield ("" if entry.digest in held else "!") + entry.platform.replace(" ", "_")
+        elif child is not None and entry.digest in held and depth > 1:
+            yield from _platforms(loaded, child, held, depth - 1)
 
 
 def _load_entries(loaded: Loaded, ids: list[int]) -> list[str]:

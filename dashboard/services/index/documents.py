@@ -5,7 +5,9 @@ Bytes are verified before they are kept: what one registry or storage claims und
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,11 +15,22 @@ from typing import TypeVar
 from django.db import transaction
 
 from dashboard.models import Content, IndexedBlob, IndexedManifest, ManifestBlob, ManifestEntry, ManifestLabel
+from dashboard.models.index import MAX_DIGEST
 from dashboard.registry.client import RawManifest
+from dashboard.registry.errors import (
+    BlobUnknown,
+    DigestMismatch,
+    ManifestUnknown,
+    RepositoryUnknown,
+    TimedOut,
+    TooLarge,
+    Unavailable,
+)
 from dashboard.registry.manifests import ImageConfig, Kind, Manifest, parse_config, parse_manifest
-from dashboard.registry.media_types import IMAGE_CONFIG_TYPES, LEGACY_TYPES
-from dashboard.registry.references import Digest, matches
+from dashboard.registry.media_types import IMAGE_CONFIG_TYPES
+from dashboard.registry.references import Digest, is_digest, matches
 from dashboard.registry.times import parse_time
+from dashboard.storage.errors import BlobMissing
 
 from .readings import Held, Reader
 
@@ -28,11 +41,19 @@ MAX_DEPTH = 4
 MAX_CHILDREN = 1000
 MAX_TEXT = 255
 MAX_PLATFORM = 100
+MAX_BYTES = 2**44
+"""No layer is larger; what claims to be cannot make a sum overflow."""
+FETCHED_AT_ONCE = 200
+ABSENT = (ManifestUnknown.code, RepositoryUnknown.code, BlobUnknown.code, BlobMissing.code)
+_NEVER = (DigestMismatch.code, TooLarge.code)
 
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """What fetching found: which children a repository holds, and the error codes of what could not be read."""
+    """What fetching found: which manifests a repository holds, and the error codes of what could not be read.
+
+    A child that is not there is no error; one of which it could not be found out is.
+    """
 
     held: frozenset[Held]
     errors: Mapping[Held, str]
@@ -42,7 +63,7 @@ def learn(reader: Reader, wanted: Iterable[Held], *, revisions: Mapping[str, fro
     """Sees to it that each wanted manifest, and what indexes among them list, is in the index as far as it can be had.
 
     `revisions`: all that a repository holds, where that is known; else it is asked for each child. Writes in
-    transactions of its own: content is visible to nobody before a repository's row refers to it.
+    transactions of its own: content is visible to nobody before a repository's row refers to it. Raises Unavailable.
     """
     held: set[Held] = set()
     errors: dict[Held, str] = {}
@@ -51,17 +72,22 @@ def learn(reader: Reader, wanted: Iterable[Held], *, revisions: Mapping[str, fro
     for _ in range(MAX_DEPTH):
         if not level:
             break
-        known = known_digests(digest for _, digest in level)
-        unknown = [key for key in level if key[1] not in known]
-        present = {key for key in level if key[1] in known}
-        if not proven:
-            listed = {key for key in present if key[0] in revisions}
-            present = {key for key in listed if key[1] in revisions[key[0]]} | reader.holds(present - listed)
-            unknown = [key for key in unknown if key[0] not in revisions or key[1] in revisions[key[0]]]
-        fetched = _fetch(reader, unknown)
-        errors |= fetched
-        held |= present | {key for key in unknown if key not in fetched}
-        level = _children_of(held.intersection(level))
+        listed = [key for key in level if key[0] not in revisions or key[1] in revisions[key[0]]]
+        known = known_digests(digest for _, digest in listed)
+        fetched, failed = _obtain(reader, [key for key in listed if key[1] not in known])
+        answers: Mapping[Held, bool | Exception] = {}
+        if proven:
+            errors |= dict.fromkeys(set(level) - set(listed), ABSENT[0]) | failed
+        else:
+            # That another repository holds a manifest, or that we know it, proves nothing of this one.
+            doubtful = [key for key in listed if key[0] not in revisions and key not in fetched | failed.keys()]
+            answers = reader.holds(doubtful)
+            _stop_if_gone(answers.values())
+            errors |= {key: code for key, code in failed.items() if code not in ABSENT}
+            errors |= {key: _code(answer) for key, answer in answers.items() if isinstance(answer, Exception)}
+        here = {key for key in listed if key not in failed and answers.get(key, True) is True}
+        held |= here
+        level = _children_of(here)
         proven = False
     return Learnt(frozenset(held), errors)
 
@@ -93,61 +119,119 @@ def _children_of(level: Iterable[Held]) -> list[Held]:
     return list(children)
 
 
-def _fetch(reader: Reader, wanted: list[Held]) -> dict[Held, str]:
+def _obtain(reader: Reader, unknown: list[Held]) -> tuple[set[Held], dict[Held, str]]:
+    """Fetches manifests, each from one repository as long as that has it: from which, and what could not be had."""
+    fetched: set[Held] = set()
+    failed: dict[Held, str] = {}
+    pending = unknown
+    while pending:
+        once = {digest: (repository, digest) for repository, digest in reversed(pending)}
+        asked = list(once.values())
+        for part in chunks(asked, FETCHED_AT_ONCE):
+            failed |= _fetch(reader, part)
+        fetched |= {key for key in asked if key not in failed}
+        good = {digest for _, digest in fetched}
+        pending = [key for key in pending if key not in failed and key[1] not in good]
+    return fetched, failed
+
+
+def _fetch(reader: Reader, wanted: Sequence[Held]) -> dict[Held, str]:
     """Reads and keeps manifests that are not in the index; the error codes of those that could not be had."""
     errors: dict[Held, str] = {}
-    for start in range(0, len(wanted), 200):
-        part = wanted[start : start + 200]
-        once = {digest: (repository, digest) for repository, digest in reversed(part)}
-        good: dict[Digest, RawManifest] = {}
-        for key, answer in reader.manifests(once.values()).items():
-            if isinstance(answer, Exception):
-                errors[key] = getattr(answer, "code", "fault")
-            elif answer.media_type not in LEGACY_TYPES and not matches(key[1], answer.raw):
-                errors[key] = "digest-mismatch"
-            else:
-                good[key[1]] = answer
-        manifests = [parse_manifest(raw.raw, raw.media_type, digest) for digest, raw in good.items()]
-        raw_configs = _configs(reader, once, manifests)
-        keep(manifests, {digest: raw.raw for digest, raw in good.items()}, raw_configs)
-        for key in part:
-            if key[1] not in good and key not in errors:
-                # Another repository was asked for it in this one's place.
-                errors |= _fetch(reader, [key])
+    good: dict[Digest, RawManifest] = {}
+    answers = reader.manifests(wanted)
+    _stop_if_gone(answers.values())
+    for key, answer in answers.items():
+        if isinstance(answer, Exception):
+            errors[key] = _code(answer)
+        elif not _is_verified(key[1], answer.raw):
+            errors[key] = DigestMismatch.code
+        else:
+            good[key[1]] = answer
+    manifests = [parse_manifest(raw.raw, raw.media_type, digest) for digest, raw in good.items()]
+    holders = {digest: (repository, digest) for repository, digest in wanted}
+    raw_configs, failed = _configs(reader, holders, manifests)
+    errors |= {holders[m.digest]: failed[m.config.digest] for m in manifests if m.config and m.config.digest in failed}
+    kept = [m for m in manifests if holders[m.digest] not in errors]
+    keep(kept, {digest: raw.raw for digest, raw in good.items()}, raw_configs)
     return errors
 
 
-def _configs(reader: Reader, holders: Mapping[Digest, Held], manifests: Iterable[Manifest]) -> dict[Digest, bytes]:
+def _stop_if_gone(answers: Iterable[object]) -> None:
+    """Raises the error of a source that does not answer at all, before its silence is written down as facts."""
+    for answer in answers:
+        if isinstance(answer, Unavailable) and not isinstance(answer, TimedOut):
+            raise answer
+
+
+def _is_verified(digest: Digest, raw: bytes) -> bool:
+    """Whether these bytes are what the digest says. That of a signed schema 1 document leaves out its signatures."""
+    return matches(digest, raw) or matches(digest, _payload(raw))
+
+
+def _payload(raw: bytes) -> bytes:
+    """What the signatures of a schema 1 document sign (docker/libtrust, "JSON signature"); nothing if it has none."""
+    try:
+        encoded = json.loads(raw)["signatures"][0]["protected"]
+        protected = json.loads(_base64url(encoded))
+        return raw[: protected["formatLength"]] + _base64url(protected["formatTail"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return b""
+
+
+def _base64url(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _configs(
+    reader: Reader, holders: Mapping[Digest, Held], manifests: Iterable[Manifest]
+) -> tuple[dict[Digest, bytes], dict[Digest, str]]:
+    """The configs of images, and the codes of those that could not be had now.
+
+    One that will never do (too large, other bytes than its digest says) is in neither: its image is known without it.
+    """
     wanted = {
         manifest.config.digest: (holders[manifest.digest][0], manifest.config.digest)
         for manifest in manifests
         if manifest.config is not None and manifest.config.media_type in IMAGE_CONFIG_TYPES
     }
-    known = {
+    found = {
         Digest(row.digest): bytes(row.raw)
         for part in chunks(list(wanted))
         for row in Content.objects.filter(digest__in=part)
     }
-    answers = reader.configs([key for digest, key in wanted.items() if digest not in known])
-    found = {key[1]: raw for key, raw in answers.items() if isinstance(raw, bytes) and matches(key[1], raw)}
-    return known | found
+    failed: dict[Digest, str] = {}
+    answers = reader.configs([key for digest, key in wanted.items() if digest not in found])
+    _stop_if_gone(answers.values())
+    for (_, digest), answer in answers.items():
+        if isinstance(answer, bytes):
+            if matches(digest, answer):
+                found[digest] = answer
+        elif _code(answer) not in _NEVER:
+            failed[digest] = _code(answer)
+    return found, failed
 
 
 def keep(manifests: list[Manifest], raw: Mapping[Digest, bytes], raw_configs: Mapping[Digest, bytes]) -> None:
-    """Writes manifests and what they refer to; those that are there already stay as they are."""
-    sizes = {d.digest: d.size for m in manifests for d in m.content() if not d.is_foreign}
+    """Writes manifests and what they refer to; those that are there already stay as they are.
+
+    In the order of digests: of two who write the same at once each would otherwise wait for the other.
+    """
+    if not manifests:
+        return
+    manifests = sorted(manifests, key=lambda m: m.digest)
+    sizes = {d.digest: _bytes(d.size) for m in manifests for d in m.content() if not d.is_foreign}
     parsed = {digest: parse_config(text) for digest, text in raw_configs.items()}
+    contents = [
+        *(Content(digest=m.digest, media_type=storable(m.media_type, MAX_TEXT), raw=raw[m.digest]) for m in manifests),
+        *(Content(digest=digest, raw=text) for digest, text in raw_configs.items()),
+    ]
     with transaction.atomic():
         Content.objects.bulk_create(
-            [
-                *(Content(digest=m.digest, media_type=m.media_type[:MAX_TEXT], raw=raw[m.digest]) for m in manifests),
-                *(Content(digest=digest, raw=text) for digest, text in raw_configs.items()),
-            ],
-            ignore_conflicts=True,
-            batch_size=ROWS_AT_ONCE,
+            sorted(contents, key=lambda row: row.digest), ignore_conflicts=True, batch_size=ROWS_AT_ONCE
         )
         IndexedBlob.objects.bulk_create(
-            [IndexedBlob(digest=digest, bytes=size) for digest, size in sizes.items()],
+            [IndexedBlob(digest=digest, bytes=size) for digest, size in sorted(sizes.items())],
             ignore_conflicts=True,
             batch_size=ROWS_AT_ONCE,
         )
@@ -179,8 +263,8 @@ def _keep_parts(manifests: list[Manifest], parsed: Mapping[Digest, ImageConfig])
                 manifest_id=pk,
                 position=position,
                 digest=d.digest,
-                platform=str(d.platform or "")[:MAX_PLATFORM],
-                attests=d.attests[:140],
+                platform=storable(str(d.platform or ""), MAX_PLATFORM),
+                attests=storable(d.attests, MAX_DIGEST),
                 is_attestation=d.is_attestation,
             )
             for position, d in enumerate(manifest.children[:MAX_CHILDREN])
@@ -188,6 +272,8 @@ def _keep_parts(manifests: list[Manifest], parsed: Mapping[Digest, ImageConfig])
         labels += [ManifestLabel(manifest_id=pk, key=key, value=value) for key, value in _labels(manifest, parsed)]
     ManifestBlob.objects.bulk_create(blobs, ignore_conflicts=True, batch_size=ROWS_AT_ONCE)
     ManifestEntry.objects.bulk_create(entries, ignore_conflicts=True, batch_size=ROWS_AT_ONCE)
+    # Somebody else may have kept the same manifest in this moment; nothing tells its labels from ours.
+    ManifestLabel.objects.filter(manifest__in=ids.values()).delete()
     ManifestLabel.objects.bulk_create(labels, batch_size=ROWS_AT_ONCE)
 
 
@@ -207,14 +293,14 @@ def _row(manifest: Manifest, parsed: Mapping[Digest, ImageConfig]) -> IndexedMan
     is_image = manifest.kind is Kind.IMAGE
     return IndexedManifest(
         digest=manifest.digest,
-        media_type=manifest.media_type[:MAX_TEXT],
+        media_type=storable(manifest.media_type, MAX_TEXT),
         kind=manifest.kind,
-        artifact_type=manifest.artifact_type[:MAX_TEXT],
+        artifact_type=storable(manifest.artifact_type, MAX_TEXT),
         document_bytes=manifest.size,
-        bytes=manifest.content_bytes,
+        bytes=sum({d.digest: _bytes(d.size) for d in manifest.content() if not d.is_foreign}.values()),
         config_digest=manifest.config.digest if manifest.config else "",
         subject=manifest.subject.digest if manifest.subject else "",
-        platform=str(config.platform)[:MAX_PLATFORM] if config and is_image else "",
+        platform=storable(str(config.platform), MAX_PLATFORM) if config and is_image else "",
         created_at=parse_time(config.created) if config and is_image else None,
         chain=chain_of(config.diff_ids) if config and is_image else "",
     )
@@ -224,14 +310,30 @@ def _labels(manifest: Manifest, parsed: Mapping[Digest, ImageConfig]) -> list[tu
     config = parsed.get(manifest.config.digest) if manifest.config else None
     together = dict(manifest.annotations) | dict(config.labels if config else {})
     return [
-        (key[: ManifestLabel.MAX_KEY].replace("\0", ""), value[: ManifestLabel.MAX_VALUE].replace("\0", ""))
+        (storable(key, ManifestLabel.MAX_KEY), storable(value, ManifestLabel.MAX_VALUE))
         for key, value in sorted(together.items())[: ManifestLabel.MAX_LABELS]
     ]
 
 
 def chain_of(diff_ids: Iterable[str]) -> str:
-    """The ChainID of these layers (OCI image spec 1.1, config.md, "Layer ChainID"); "" for none."""
+    """The ChainID of these layers (OCI image spec 1.1, config.md, "Layer ChainID"); "" for none and for rubbish."""
     chain = ""
     for diff_id in diff_ids:
-        chain = diff_id if not chain else f"sha256:{hashlib.sha256(f'{chain} {diff_id}'.encode()).hexdigest()}"
-    return chain[:140]
+        if not is_digest(diff_id):
+            return ""
+        chain = f"sha256:{hashlib.sha256(f'{chain} {diff_id}'.encode()).hexdigest()}" if chain else diff_id
+    return chain
+
+
+def storable(text: str, limit: int) -> str:
+    """Somebody's text as every database takes it: without NUL and lone surrogates, at most `limit` characters."""
+    return text[:limit].replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _bytes(claimed: int) -> int:
+    """A size as a manifest claims it, within what sums of many can hold."""
+    return min(claimed, MAX_BYTES)
+
+
+def _code(error: Exception) -> str:
+    return getattr(error, "code", "fault")

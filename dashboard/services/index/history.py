@@ -19,32 +19,34 @@ FEW_TAGS = 20
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A tag of a repository points to `digest` since `when`; None: it is gone."""
+    """A tag of a repository points to `digest` since `when`; None: it is gone. `learnt`: where not as the others."""
 
     repository: str
     tag: str
     digest: Digest | None
     when: dt.datetime
+    learnt: TagPeriod.Learnt | None = None
 
 
 def note(*, registry: Registry, moves: Iterable[Move], learnt: TagPeriod.Learnt) -> None:
     """Closes the open periods of tags that moved or went, and opens those of what they point to now.
 
-    Within the caller's transaction. A move to the digest that the open period has changes nothing.
+    Within the caller's transaction. A move to the digest that the open period has changes nothing. Where clocks
+    disagree a period ends no earlier than it began, and the next one begins there.
     """
     by_tag = {(move.repository, move.tag): move for move in moves}
     open_now = _open_periods(registry, by_tag)
     closed: list[TagPeriod] = []
     opened: list[TagPeriod] = []
     for key, move in by_tag.items():
-        period = open_now.get(key)
+        period, when = open_now.get(key), move.when
         if period is not None:
             if period.digest == move.digest:
                 continue
-            period.ended_at = max(move.when, period.began_at)
+            period.ended_at = when = max(move.when, period.began_at)
             closed.append(period)
         if move.digest is not None:
-            opened.append(_period(registry, *key, move.digest, move.when, None, learnt))
+            opened.append(_period(registry, *key, move.digest, when, None, move.learnt or learnt))
     TagPeriod.objects.bulk_update(closed, ["ended_at"], batch_size=500)
     TagPeriod.objects.bulk_create(opened, batch_size=ROWS_AT_ONCE)
 

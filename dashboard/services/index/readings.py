@@ -38,6 +38,7 @@ class TagReading:
 class Reading:
     """A repository as read: the names of all its tags, and what those that were read point at.
 
+    Of a name that is not in `tags` only the name was read.
     `revisions` is every manifest that it holds, or None where that cannot be listed.
     """
 
@@ -74,8 +75,8 @@ class Reader(Protocol):
     def read(self, repositories: Iterable[str], known: Mapping[str, Mapping[str, Digest]]) -> dict[str, Outcome]:
         """All tags of each repository. `known`: what the index says of a repository's tags."""
 
-    def holds(self, wanted: Iterable[Held]) -> set[Held]:
-        """Which of these manifests their repository holds now."""
+    def holds(self, wanted: Iterable[Held]) -> Mapping[Held, bool | Exception]:
+        """Whether the repository of each holds the manifest now, or why that could not be found out."""
 
     def manifests(self, wanted: Iterable[Held]) -> dict[Held, RawManifest | Exception]:
         """The manifests themselves."""

@@ -34,9 +34,9 @@ class StorageReader:
         """Every link of each repository."""
         return {name: self._read(name) for name in repositories}
 
-    def holds(self, wanted: Iterable[Held]) -> set[Held]:
+    def holds(self, wanted: Iterable[Held]) -> Mapping[Held, bool | Exception]:
         """By the link of the revision."""
-        return {key for key in wanted if self.storage.holds(RepositoryName(key[0]), key[1])}
+        return {key: self.storage.holds(RepositoryName(key[0]), key[1]) for key in wanted}
 
     def manifests(self, wanted: Iterable[Held]) -> dict[Held, RawManifest | Exception]:
         """The media type is the document's own: the storage keeps none."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from dashboard.models import IndexedRepository, IndexedRevision, IndexedTag, Registry
 from dashboard.registry.references import Digest
 
 from .documents import chunks
-from .readings import Reading
+from .readings import Reading, TagReading
 
 
 def known_targets(*, registry: Registry, repositories: Iterable[str]) -> dict[str, dict[str, Digest]]:
@@ -21,6 +23,23 @@ def known_targets(*, registry: Registry, repositories: Iterable[str]) -> dict[st
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    """What a row says of a tag."""
+
+    digest: str
+    error_code: str
+    since: dt.datetime
+
+    def says(self, found: TagReading, *, retry: bool) -> bool:
+        """Whether it says what was read; with `retry` what could not be had of its target is tried again."""
+        if found.digest is None:
+            return not self.digest and self.error_code == found.error_code
+        if (self.error_code and retry) or self.digest != found.digest:
+            return False
+        return found.pushed_at is None or self.since == found.pushed_at
+
+
 class Stored:
     """What the index says of the repositories of some readings, to tell those that brought nothing new."""
 
@@ -29,24 +48,34 @@ class Stored:
         rows = IndexedRepository.objects.filter(registry=registry, name__in=names)
         self.repositories = {row.name: row for row in rows}
         ids = {row.pk: row.name for row in self.repositories.values()}
-        self.tags: dict[str, dict[str, str | None]] = {name: {} for name in self.repositories}
+        self.tags: dict[str, dict[str, _Tag]] = {name: {} for name in self.repositories}
         self.revisions: dict[str, set[str]] = {name: set() for name in self.repositories}
-        tags = IndexedTag.objects.filter(repository__in=ids).values_list("repository", "name", "digest", "error_code")
-        for pk, tag, digest, error in tags:
-            self.tags[ids[pk]][tag] = None if error else digest
+        tags = IndexedTag.objects.filter(repository__in=ids)
+        for pk, tag, digest, error, since in tags.values_list("repository", "name", "digest", "error_code", "since"):
+            self.tags[ids[pk]][tag] = _Tag(digest, error, since)
         listed = {reading.repository for reading in readings if reading.revisions is not None}
         held = IndexedRevision.objects.filter(repository__in=[pk for pk, name in ids.items() if name in listed])
         for pk, digest in held.values_list("repository", "manifest__digest"):
             self.revisions[ids[pk]].add(digest)
 
-    def says(self, reading: Reading) -> bool:
-        """Whether the index says all that the reading says."""
+    def says(self, reading: Reading, *, retry: bool = True) -> bool:
+        """Whether the index says all that the reading says. `retry`: nor is there anything that could not be had."""
         row = self.repositories.get(reading.repository)
         if row is None or row.read_at is None:
             return False
         tags = self.tags[reading.repository]
-        if tags.keys() != reading.names:
-            return False
-        if any(tags[tag] is None or tags[tag] != found.digest for tag, found in reading.tags.items()):
+        if tags.keys() != reading.names or not all(
+            tags[name].says(found, retry=retry) for name, found in reading.tags.items()
+        ):
             return False
         return reading.revisions is None or self.revisions[reading.repository] == reading.revisions
+
+    def is_late(self, reading: Reading) -> bool:
+        """Whether the repository has been read since this reading began."""
+        row = self.repositories.get(reading.repository)
+        return row is not None and row.read_at is not None and reading.began <= row.read_at
+
+    def targets(self, repository: str) -> dict[str, Digest]:
+        """What tags of it point at, where that could be read."""
+        tags = self.tags.get(repository, {})
+        return {name: Digest(tag.digest) for name, tag in tags.items() if tag.digest and not tag.error_code}

@@ -9,11 +9,13 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from dashboard.models import IndexedTag
+from dashboard.models import IndexedTag, TagPeriod
 from dashboard.registry.references import Digest
 
 from .history import Move
 from .readings import Reading
+
+NEVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(slots=True)
@@ -32,11 +34,11 @@ class TagChanges:
         """Whether a tag came, moved or went."""
         return bool(self.come or self.moved or self.gone)
 
-    def moves(self, repository: str, began: dt.datetime) -> list[Move]:
+    def moves(self, repository: str, began: dt.datetime, learnt: TagPeriod.Learnt | None = None) -> list[Move]:
         """What the history is told."""
         kept = [*self.come, *self.moved, *self.reread]
         return [
-            *(Move(repository, tag.name, Digest(tag.digest), tag.since) for tag in kept if tag.digest),
+            *(Move(repository, tag.name, Digest(tag.digest), tag.since, learnt) for tag in kept if tag.digest),
             *(Move(repository, tag.name, None, began) for tag in self.gone),
         ]
 
@@ -50,22 +52,31 @@ def changes(
 ) -> TagChanges:
     """What `reading` changes in a repository whose names were last read at `read_at` and whose tags are `stored`.
 
-    `fresh` makes the row of a tag as the reading has it.
+    `fresh` makes the row of a tag as the reading has it; of one whose name alone was read, a row "not read yet". That
+    row's `read_at` is when the tag was last known not to be there: what was read of it before is of another tag.
     """
     found = TagChanges(names_count=read_at is None or reading.began > read_at, after=dict(stored))
-    for name in reading.tags:
+    for name in sorted(reading.names):
         old = stored.get(name)
         if old is None:
             if found.names_count:
-                found.after[name] = fresh(name)
-                found.come.append(found.after[name])
-        elif old.read_at < reading.began:
+                found.after[name] = new = fresh(name)
+                if name not in reading.tags:
+                    new.read_at = read_at or NEVER
+                found.come.append(new)
+        elif name in reading.tags and old.read_at < reading.began:
             found.after[name] = new = _following(old, fresh(name))
             (found.reread if new.digest == old.digest else found.moved).append(new)
+    absent = [tag for name, tag in stored.items() if name not in reading.names and tag.read_at < reading.began]
     if found.names_count:
-        found.gone = [tag for name, tag in stored.items() if name not in reading.names and tag.read_at < reading.began]
-        for tag in found.gone:
+        found.gone = absent
+        for tag in absent:
             del found.after[tag.name]
+    else:
+        # It went and came again since it was read, and nobody has read what it points at now.
+        for tag in absent:
+            found.after[tag.name] = new = _following(tag, fresh(tag.name))
+            found.moved.append(new)
     return found
 
 

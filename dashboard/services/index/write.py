@@ -7,6 +7,9 @@ rows), and everything is decided by what is stored at that moment:
   come; else they tell nothing;
 * what a tag points at is written only where the tag's own stored reading began earlier.
 
+A reading that comes so late that another was written since, and says something else, is made again: what was found
+unchanged leaves its rows as they are, so their times do not tell which of the two is right.
+
 A repository that is too large for one transaction is written in parts at first, while its empty `read_at` hides it.
 """
 
@@ -42,7 +45,8 @@ def apply(
     """Writes readings of one registry. What is new in them is fetched with `reader` first, outside of transactions.
 
     `learnt`: how the history says that a move became known (default: by the reader's source). `thorough` also looks
-    anew at what has not changed: whether children of indexes are still there.
+    anew at what has not changed: whether children of indexes are still there. Raises RegistryError where the source
+    does not answer at all.
     """
     if learnt is None:
         storage = reader.source == IndexState.Source.STORAGE
@@ -50,11 +54,11 @@ def apply(
     total = Applied()
     for group in _groups(readings):
         stored = Stored(registry, group)
-        changed = group if thorough else [reading for reading in group if not stored.says(reading)]
+        changed = _as_of_now(reader, stored, [r for r in group if thorough or not stored.says(r)])
         if changed:
             total.add(Batch(registry, reader, changed, learnt, stored).write())
         same = {reading.repository for reading in group} - {reading.repository for reading in changed}
-        _touch(registry, [reading for reading in group if reading.repository in same])
+        _touch(registry, [r for r in group if r.repository in same and not stored.is_late(r)])
     return total
 
 
@@ -104,6 +108,16 @@ def _groups(readings: Sequence[Reading]) -> Iterator[list[Reading]]:
         room -= len(reading.names) + 1
     if group:
         yield group
+
+
+def _as_of_now(reader: Reader, stored: Stored, readings: list[Reading]) -> list[Reading]:
+    """Those of `readings` that came too late, and say something else than what was read since, are read again."""
+    late = [reading.repository for reading in readings if stored.is_late(reading)]
+    if not late:
+        return readings
+    known = {name: stored.targets(name) for name in late}
+    again = [found for found in reader.read(late, known).values() if isinstance(found, Reading)]
+    return [*(reading for reading in readings if reading.repository not in late), *again]
 
 
 def _touch(registry: Registry, readings: list[Reading]) -> None:
