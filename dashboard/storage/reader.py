@@ -4,11 +4,10 @@ Where a scan tolerates and reports, a reader answers one question and raises if 
 """
 
 # Paths stay text as the system gave it: names need not be UTF-8, and a scan makes a system call per entry.
-# ruff: noqa: PTH112, PTH116, PTH208
+# ruff: noqa: PTH116, PTH208
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 import time
@@ -81,7 +80,10 @@ class Reader:
         return found
 
     def written(self, repository: RepositoryName, tags: Iterable[str]) -> dict[str, float]:
-        """When the link of each of these tags was written (seconds since the epoch), by `stat` alone."""
+        """When the link of each of these tags was written (seconds since the epoch), by `stat` alone.
+
+        Those that are not there are left out; one that is there and cannot be looked at was written at 0.
+        """
         base = f"{self._v2}/{layout.repository(repository)}/{layout.TAGS}"
         found: dict[str, float] = {}
         try:
@@ -90,15 +92,22 @@ class Reader:
             return found
         try:
             for tag in tags:
-                with contextlib.suppress(OSError):
+                try:
                     found[tag] = os.stat(f"{tag}/current/link", dir_fd=fd).st_mtime
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+                except OSError:
+                    found[tag] = 0.0
         finally:
             os.close(fd)
         return found
 
     def has_repository(self, repository: RepositoryName) -> bool:
-        """Whether there is a directory of manifests for this name."""
-        return os.path.isdir(f"{self._v2}/{layout.repository(repository)}/{layout.MANIFESTS}")
+        """Whether there is a directory of manifests for this name. Raises NotReadable where that cannot be told."""
+        try:
+            return stat.S_ISDIR(self._stat(f"{layout.repository(repository)}/{layout.MANIFESTS}").st_mode)
+        except LinkMissing:
+            return False
 
     def tags(self, repository: RepositoryName) -> list[Tag]:
         """Names of the tags of a repository, sorted; entries that are no tag names are left out."""
@@ -205,11 +214,7 @@ class Reader:
         """Names of the directories in one, symlinks to directories included."""
         try:
             with os.scandir(f"{self._v2}/{below}") as entries:
-                return [
-                    entry.name
-                    for entry in entries
-                    if entry.is_dir() and not (entry.is_symlink() and leads_to_ancestor(entry.path))
-                ]
+                return [entry.name for entry in entries if _is_directory(entry)]
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -224,6 +229,14 @@ class Reader:
             return []
         except OSError as error:
             raise NotReadable(below, error.strerror or "") from error
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a directory, or leads to one that is not above it."""
+    try:
+        return entry.is_dir() and not (entry.is_symlink() and leads_to_ancestor(entry.path))
+    except OSError:
+        return False  # a link that leads to itself
 
 
 def _tag(name: str) -> Tag | None:

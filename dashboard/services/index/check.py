@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from django.db import OperationalError
@@ -25,7 +25,7 @@ from dashboard.services.access import Access
 from dashboard.services.quick_writes import patience
 from dashboard.storage.errors import ContentError, StorageError
 
-from . import write
+from . import guard, write
 from .api_reader import ApiReader
 from .readings import Reader, Reading, TagReading
 from .storage_reader import StorageReader, time_of
@@ -84,8 +84,10 @@ def check(access: Access, repository: RepositoryName, shown: Sequence[str]) -> C
             found = _by_storage(registry, repository, row, shown)
         else:
             found = _by_api(access, repository, row, shown)
+        written = found.reading is None or _write(registry, found.reader, found.reading)
     except _Absent:
-        _forget(registry, repository, began)
+        # The list still has it: one answer for one page does not tell a repository that is gone from a volume that is
+        # not mounted. The refresh, which sees all of them, removes it.
         raise RepositoryUnknown(
             "tags", registry.public_host, user=access.acting.name, status=404, subject=repository
         ) from None
@@ -96,7 +98,6 @@ def check(access: Access, repository: RepositoryName, shown: Sequence[str]) -> C
             raise
         logger.info("%s is shown as it was read: %s", repository, error)
         return Checked(None, error=error, as_of=row.read_at)
-    written = found.reading is None or _write(registry, found.reader, found.reading)
     before = row.read_at if row else None
     return Checked(began, whole=found.whole, as_of=began if written else before, unwritten=not written)
 
@@ -116,18 +117,26 @@ def _by_storage(
     if not reader.storage.has_repository(repository):
         raise _Absent
     names = reader.storage.tags(repository)
+    rows = IndexedTag.objects.filter(repository=row).values_list("name", "since", "error_code")
+    known = {name: None if error else since for name, since, error in rows}
     whole = len(names) <= MAX_LINKS
-    looked = names if whole else [name for name in names if name in set(shown)]
+    looked = names if whole else _some(names, shown, known)
     written = reader.storage.written(repository, looked)
-    known = dict(IndexedTag.objects.filter(repository=row, error_code="").values_list("name", "since"))
     there = set(names) - (set(looked) - written.keys())
     new = [name for name in looked if name in written and time_of(written[name]) != known.get(name)]
-    if not new and there == known.keys():
-        return _Found(reader, None, whole)
     tags: dict[str, TagReading] = {
         name: found for name in new if (found := _link(reader, repository, name)) is not None
     }
-    return _Found(reader, Reading(repository, began, frozenset(there - (set(new) - tags.keys())), tags), whole)
+    reading = Reading(repository, began, frozenset(there - (set(new) - tags.keys())), tags)
+    if Stored(registry, [reading]).says(reading, retry=False):
+        return _Found(reader, None, whole)
+    return _Found(reader, replace(reading, revisions=frozenset(reader.storage.revisions(repository))), whole)
+
+
+def _some(names: Sequence[Tag], shown: Sequence[str], known: Container[str]) -> list[Tag]:
+    """Of a repository too large to look at every link: the tags on the page, and some that the index does not know."""
+    on_page = set(shown)
+    return [name for name in names if name in on_page] + [name for name in names if name not in known][:MAX_NEW]
 
 
 def _link(reader: StorageReader, repository: RepositoryName, tag: Tag) -> TagReading | None:
@@ -147,12 +156,15 @@ def _by_api(access: Access, repository: RepositoryName, row: IndexedRepository |
     if isinstance(outcome, Exception):
         raise outcome
     whole = outcome.names == outcome.tags.keys()
-    if row is not None and Stored(access.registry, [outcome]).says(outcome):
+    if row is not None and Stored(access.registry, [outcome]).says(outcome, retry=False):
         return _Found(reader, None, whole)
     return _Found(reader, outcome, whole)
 
 
 def _write(registry: Registry, reader: Reader, reading: Reading) -> bool:
+    """Writes what is new, if the guard allows it and the database is free; else the refresh will."""
+    if guard.emptied(registry, [reading]):
+        return False
     try:
         with patience(LOCK_WAIT_MS):
             applied = write.apply(registry=registry, reader=reader, readings=[reading])
@@ -161,12 +173,3 @@ def _write(registry: Registry, reader: Reader, reading: Reading) -> bool:
         logger.info("what is new in %s was not written: the database was busy", reading.repository)
         return False
     return True
-
-
-def _forget(registry: Registry, repository: str, began: dt.datetime) -> None:
-    """The source says that the repository is gone; the refresh removes it if this cannot be written now."""
-    try:
-        with patience(LOCK_WAIT_MS):
-            write.remove(registry=registry, names=[repository], began=began)
-    except OperationalError:
-        logger.info("%s is gone, which was not written: the database was busy", repository)

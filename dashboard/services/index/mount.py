@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from dashboard.models import IndexState, Registry
 from dashboard.registry.client import RegistrySession
-from dashboard.registry.errors import NotFound, RegistryError
+from dashboard.registry.errors import NotFound, RegistryError, ServerFault
 from dashboard.registry.references import Digest, RepositoryName, Tag, is_repository, is_tag
 from dashboard.services import parallel
 from dashboard.storage.errors import ContentError, StorageError
@@ -53,11 +53,14 @@ def judge(registry: Registry, session: RegistrySession) -> Verdict:
         return Verdict(IndexState.Mount.UNKNOWN, {"reason": "empty"})
     for _ in range(2):
         try:
-            wanted = _different(storage, session, wanted)
+            different, compared = _compare(storage, session, wanted)
         except RegistryError as error:
             return Verdict(IndexState.Mount.UNKNOWN, {"reason": error.code})
-        if not wanted:
+        if not compared:
+            return Verdict(IndexState.Mount.UNKNOWN, {"reason": ServerFault.code})
+        if not different:
             return Verdict(IndexState.Mount.BELONGS)
+        wanted = different
     repository, tag = wanted[0]
     return Verdict(IndexState.Mount.DIFFERS, {"repository": repository, "tag": tag})
 
@@ -108,18 +111,26 @@ def _spread(items: Sequence[str], count: int) -> Sequence[str]:
     return items[::step][:count]
 
 
-def _different(storage: Reader, session: RegistrySession, wanted: Iterable[Named]) -> list[Named]:
-    """Those that storage and registry do not agree on. Raises RegistryError where it could not be asked."""
+def _compare(storage: Reader, session: RegistrySession, wanted: Iterable[Named]) -> tuple[list[Named], int]:
+    """Those that storage and registry do not agree on, and how many could be compared.
+
+    What the registry itself cannot read (a broken link) tells nothing. Raises RegistryError where it could not be
+    asked.
+    """
     asked = list(wanted)
     answers = parallel.each(asked, lambda named: session.resolve(*named, _target(storage, named)))
-    found = []
+    found: list[Named] = []
+    compared = 0
     for named, answer in answers.items():
+        if isinstance(answer, ServerFault):
+            continue
         if isinstance(answer, RegistryError) and not isinstance(answer, NotFound):
             raise answer
+        compared += 1
         there = None if isinstance(answer, RegistryError) else answer
         if there != _target(storage, named):
             found.append(named)
-    return found
+    return found, compared
 
 
 def _target(storage: Reader, named: Named) -> Digest | None:

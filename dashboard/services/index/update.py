@@ -8,10 +8,11 @@ from pathlib import Path
 
 from dashboard.models import IndexedRepository, IndexState, Registry, TagPeriod
 from dashboard.registry.client import RegistrySession
+from dashboard.registry.errors import RegistryError
 from dashboard.services import connections
 from dashboard.storage.errors import StorageError
 
-from . import write
+from . import guard, write
 from .api_reader import ApiReader
 from .readings import Reader, Reading
 from .storage_reader import StorageReader
@@ -43,7 +44,10 @@ def reader_for(registry: Registry, session: RegistrySession, state: IndexState) 
 def read_again(
     *, registry: Registry, names: Iterable[str], learnt: TagPeriod.Learnt = TagPeriod.Learnt.EVENT
 ) -> dict[str, Exception | None]:
-    """Reads these repositories with the background credential and writes them; for each None, or what hindered it."""
+    """Reads these repositories with the background credential and writes them; for each None, or what hindered it.
+
+    What the shrink guard holds back is left to the refresh, which asks an administrator.
+    """
     session = connections.background(registry=registry, budget=BUDGET_SECONDS).session
     state = state_of(registry)
     outcomes: dict[str, Exception | None] = {}
@@ -53,11 +57,13 @@ def read_again(
         try:
             reader = reader_for(registry, session, state)
             found = reader.read(part, known_targets(registry=registry, repositories=part))
-        except StorageError as error:
+            readings = [outcome for outcome in found.values() if isinstance(outcome, Reading)]
+            held_back = guard.emptied(registry, readings)
+            kept = [reading for reading in readings if reading.repository not in held_back]
+            applied = write.apply(registry=registry, reader=reader, readings=kept, learnt=learnt)
+        except (StorageError, RegistryError) as error:
             outcomes |= dict.fromkeys(part, error)
             continue
-        readings = [outcome for outcome in found.values() if isinstance(outcome, Reading)]
-        applied = write.apply(registry=registry, reader=reader, readings=readings, learnt=learnt)
         write.recount_exclusive(registry, applied.changed)
         outcomes |= {name: outcome if isinstance(outcome, Exception) else None for name, outcome in found.items()}
     return outcomes
