@@ -11,21 +11,22 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count
 from django.utils import timezone
 
-from dashboard.models import Deletion, IndexedRepository, IndexedTag, IndexState, Job, Registry, User
-from dashboard.registry.errors import RegistryError, Unavailable
+from dashboard.models import IndexedRepository, IndexState, Job, Registry, User
+from dashboard.registry.errors import RegistryError, TimedOut, Unavailable
 from dashboard.registry.references import is_repository, namespace_of
 from dashboard.services import connections, jobs
+from dashboard.services.notifications import pulls
 from dashboard.storage.errors import StorageError
 
-from . import mount, write
+from . import guard, mount, write
 from .applied import Applied
+from .documents import chunks, storable
 from .readings import UNSUPPORTED_NAME, Reader, Reading
 from .sort_keys import MAX_NAME_KEY, name_key, tree_key
 from .stored import known_targets
@@ -35,8 +36,7 @@ logger = logging.getLogger(__name__)
 
 RECONCILE_AFTER = dt.timedelta(hours=24)
 AT_ONCE = 100
-GUARD_REPOSITORIES = 5
-GUARD_TAGS = 20
+TAGS_AT_ONCE = 2000
 MAX_NOTICES = 100
 SHRINK_OF_REPOSITORIES = "shrink-of-repositories"
 SHRINK_OF_TAGS = "shrink-of-tags"
@@ -109,6 +109,8 @@ def run_refresh(job: Job, progress: Beat | None = None) -> None:
         logger.warning("refresh of %s: %s", job.registry.slug, error)
         jobs.finish(job, Job.State.FAILED, error.code, **error.parameters)
         return
+    for notice in outcome.notices:
+        heart.note(**notice)
     jobs.finish(
         job,
         Job.State.DONE,
@@ -136,18 +138,27 @@ def refresh(registry: Registry, *, since: dt.datetime, beat: Beat) -> Outcome:
     thorough = state.reconciled_at is None or began - state.reconciled_at >= RECONCILE_AFTER
     rows = IndexedRepository.objects.filter(registry=registry).exclude(read_at=None)
     known = dict(rows.values_list("name", "read_at"))
-    unlisted = sorted(known.keys() - set(names))
-    wanted = [name for name in dict.fromkeys([*names, *unlisted]) if not _is_done(known.get(name), since)]
+    unsupported = _note_unsupported(registry, [name for name in names if not is_repository(name)])
+    unlisted = sorted(known.keys() - set(names) - unsupported)
+    asked = [name for name in dict.fromkeys([*names, *unlisted]) if is_repository(name)]
+    wanted = [name for name in asked if not _is_done(known.get(name), since)]
     gone = _read_all(registry, reader, wanted, thorough=thorough, outcome=outcome, beat=beat, state=state)
-    _remove(registry, [name for name in unlisted if name in gone], len(known), began, outcome, state)
-    if outcome.applied.changed or outcome.removed or state.refreshed_at is None:
-        write.recount_exclusive(registry)
+    vanished = [name for name in unlisted if name in gone or not is_repository(name)]
+    _remove(registry, vanished, len(known), began, outcome, state)
+    write.recount_exclusive(registry)  # of what others than this refresh wrote, too
+    if state.refreshed_at is None:
+        pulls.restore_all(registry=registry)
     outcome.repositories = rows.count()
     state.refreshed_at, state.seconds, state.source = began, time.monotonic() - clock, reader.source
-    state.notices, state.shrink_accepted = outcome.notices, False
+    state.notices = outcome.notices
+    fields = ["refreshed_at", "seconds", "source", "notices"]
+    if state.shrink_accepted:
+        state.shrink_accepted = False
+        fields.append("shrink_accepted")
     if thorough:
         state.reconciled_at = began
-    state.save()
+        fields.append("reconciled_at")
+    state.save(update_fields=fields)
     return outcome
 
 
@@ -173,16 +184,15 @@ def _read_all(
 ) -> set[str]:
     """Reads and writes repositories, some at a time; those that are not there."""
     gone: set[str] = set()
-    _note_unsupported(registry, [name for name in names if not is_repository(name)])
-    readable = [name for name in names if is_repository(name)]
-    for start in range(0, len(readable), AT_ONCE):
-        beat(start, len(readable))
-        part = readable[start : start + AT_ONCE]
+    done = 0
+    for part in _parts(registry, names):
+        beat(done, len(names))
+        done += len(part)
         readings: list[Reading] = []
         errors: dict[str, str] = {}
-        for name, found in reader.read(part, known_targets(registry=registry, repositories=part)).items():
-            if isinstance(found, Unavailable):
-                raise found  # the registry is gone; each further repository would only say so again
+        outcomes = reader.read(part, known_targets(registry=registry, repositories=part))
+        _stop_if_gone(outcomes.values())
+        for name, found in outcomes.items():
             if isinstance(found, Exception):
                 errors[name] = getattr(found, "code", "fault")
                 outcome.notice(NOT_READ, repository=name, error=errors[name])
@@ -190,53 +200,76 @@ def _read_all(
                 gone.add(name)
             else:
                 readings.append(found)
-        held_back = set() if state.shrink_accepted else _emptied(registry, readings)
+        held_back = set() if state.shrink_accepted else guard.emptied(registry, readings)
         for name in sorted(held_back):
             outcome.notice(SHRINK_OF_TAGS, repository=name)
         kept = [reading for reading in readings if reading.repository not in held_back]
         outcome.applied.add(write.apply(registry=registry, reader=reader, readings=kept, thorough=thorough))
         mark_unreadable(registry, errors)
-    beat(len(readable), len(readable))
+    beat(len(names), len(names))
     return gone
 
 
-def _emptied(registry: Registry, readings: Sequence[Reading]) -> set[str]:
-    """Repositories of more than GUARD_TAGS tags that would lose them all, our own deletions not counted."""
-    empty_now = [reading.repository for reading in readings if not reading.names]
-    counted = IndexedTag.objects.filter(repository__registry=registry, repository__name__in=empty_now)
-    large = counted.values("repository__name", "repository__read_at").annotate(n=Count("pk")).filter(n__gt=GUARD_TAGS)
-    found: set[str] = set()
-    for row in large:
-        ours = Deletion.objects.filter(
-            registry=registry, repository=row["repository__name"], finished_at__gt=row["repository__read_at"]
-        )
-        if row["n"] - ours.values("tag").distinct().count() > GUARD_TAGS:
-            found.add(row["repository__name"])
-    return found
+def _parts(registry: Registry, names: Sequence[str]) -> Iterator[list[str]]:
+    """Repositories to read together: at most AT_ONCE, and not many more than TAGS_AT_ONCE tags as far as is known.
+
+    What is asked of the registry between two beats must not outlast the job's lease.
+    """
+    for several in chunks(names, AT_ONCE):
+        rows = IndexedRepository.objects.filter(registry=registry, name__in=several)
+        tags = dict(rows.values_list("name", "tags"))
+        part: list[str] = []
+        room = TAGS_AT_ONCE
+        for name in several:
+            part.append(name)
+            room -= tags.get(name, 0)
+            if room <= 0:
+                yield part
+                part, room = [], TAGS_AT_ONCE
+        if part:
+            yield part
+
+
+def _stop_if_gone(outcomes: Iterable[object]) -> None:
+    """Raises the error of a registry that does not answer: each further repository would only say so again.
+
+    One repository may be too slow for ever; that must not keep the others from being read.
+    """
+    failures = [found if isinstance(found, Unavailable) else None for found in outcomes]
+    for failure in failures:
+        if failure is not None and (not isinstance(failure, TimedOut) or (all(failures) and len(failures) > 1)):
+            raise failure
 
 
 def _remove(
     registry: Registry, gone: list[str], known: int, began: dt.datetime, outcome: Outcome, state: IndexState
 ) -> None:
     """Removes what is neither listed nor there, unless that is too much at once."""
-    if not state.shrink_accepted and known >= GUARD_REPOSITORIES and len(gone) * 2 > known:
-        outcome.notice(SHRINK_OF_REPOSITORIES, gone=len(gone), known=known)
-        return
+    if not state.shrink_accepted:
+        if guard.too_many(registry, gone, known):
+            outcome.notice(SHRINK_OF_REPOSITORIES, gone=len(gone), known=known)
+            return
+        held_back = guard.too_large(registry, gone)
+        for name in sorted(held_back):
+            outcome.notice(SHRINK_OF_TAGS, repository=name)
+        gone = [name for name in gone if name not in held_back]
     outcome.removed = write.remove(registry=registry, names=gone, began=began)
 
 
-def _note_unsupported(registry: Registry, names: Sequence[str]) -> None:
+def _note_unsupported(registry: Registry, names: Sequence[str]) -> set[str]:
     """Names that the registry lists and the grammar forbids: a row that says so, and is never asked for."""
     now = timezone.now()
-    for name in names:
+    noted = {label if not is_repository(label := storable(name, 255)) else f"{label[:254]}…" for name in names}
+    for name in sorted(noted):
         IndexedRepository.objects.update_or_create(
             registry=registry,
-            name=name[:255],
+            name=name,
             defaults={
-                "namespace": namespace_of(name[:255]),
+                "namespace": namespace_of(name),
                 "sort_key": name_key(name)[:MAX_NAME_KEY],
                 "tree_key": tree_key(name)[: 2 * MAX_NAME_KEY],
                 "error_code": UNSUPPORTED_NAME,
                 "read_at": now,
             },
         )
+    return noted
