@@ -52,42 +52,69 @@ class Storage:
             if self.entries >= self._inodes:
                 return
             if number % 8 == 7:
-                children = [self._image(name, base), self._image(name, base)]
+                children = [self.image(name, base), self.image(name, base)]
                 entries = [
                     {"mediaType": _IMAGE, "digest": d, "size": 1000, "platform": {"os": "linux", "architecture": a}}
                     for d, a in zip(children, ("amd64", "arm64"), strict=True)
                 ]
                 digest = self._manifest(name, {"schemaVersion": 2, "mediaType": _INDEX, "manifests": entries})
             else:
-                digest = self._image(name, base)
+                digest = self.image(name, base)
             tag = "latest" if number % 3 == 0 else f"1.{number}.0"
-            self._link(f"{name}/_manifests/tags/{tag}/index/{digest.replace(':', '/')}/link", digest)
-            self._link(f"{name}/_manifests/tags/{tag}/current/link", digest)
+            self.tag(name, tag, digest)
             if number % 31 == 30:
                 link = f"{name}/_manifests/revisions/{digest.replace(':', '/')}/link"
                 Path(f"{self._v2}/repositories/{link}").unlink()
 
-    def _image(self, name: str, base: list[tuple[str, int]]) -> str:
+    def tag(self, name: str, tag: str, digest: str) -> None:
+        """A tag of a repository, pushed once."""
+        self._link(f"{name}/_manifests/tags/{tag}/index/{digest.replace(':', '/')}/link", digest)
+        self._link(f"{name}/_manifests/tags/{tag}/current/link", digest)
+
+    def image(self, name: str, base: list[tuple[str, int]]) -> str:
+        """An image in a repository: these layers and some of its own."""
         layers = base + [(self._unique(), self._size()) for _ in range(self._random.randint(3, 7))]
-        config = self._unique()
-        for digest, size in [(config, self._random.randint(900, 9000)), *layers]:
+        for digest, size in layers:
             self._blob(digest, size)
+        content = self._config([digest for digest, _ in layers])
+        config = self._content(content)
+        for digest in (config, *(digest for digest, _ in layers)):
             self._link(f"{name}/_layers/{digest.replace(':', '/')}/link", digest)
         document = {
             "schemaVersion": 2,
             "mediaType": _IMAGE,
-            "config": {"mediaType": _CONFIG, "digest": config, "size": 1000},
+            "config": {"mediaType": _CONFIG, "digest": config, "size": len(content)},
             "layers": [{"mediaType": _LAYER, "digest": digest, "size": size} for digest, size in layers],
         }
         return self._manifest(name, document)
 
+    def _config(self, layers: list[str]) -> bytes:
+        """A configuration of a few KiB, as builders write them."""
+        steps = [
+            {"created": "2026-05-03T12:00:00Z", "created_by": f"RUN step {number} {self._random.randbytes(60).hex()}"}
+            for number in range(len(layers))
+        ]
+        labels = {f"com.example.label-{number}": self._random.randbytes(8).hex() for number in range(5)}
+        document = {
+            "architecture": "amd64",
+            "os": "linux",
+            "created": "2026-05-03T12:00:00Z",
+            "config": {"Env": ["PATH=/usr/bin"], "Labels": labels},
+            "rootfs": {"type": "layers", "diff_ids": layers},
+            "history": steps,
+        }
+        return json.dumps(document).encode()
+
     def _manifest(self, name: str, document: object) -> str:
-        content = json.dumps(document, indent=2).encode()
+        digest = self._content(json.dumps(document, indent=2).encode())
+        self._link(f"{name}/_manifests/revisions/{digest.replace(':', '/')}/link", digest)
+        self.revisions += 1
+        return digest
+
+    def _content(self, content: bytes) -> str:
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         encoded = digest.partition(":")[2]
         self._file(f"blobs/sha256/{encoded[:2]}/{encoded}/data", content)
-        self._link(f"{name}/_manifests/revisions/sha256/{encoded}/link", digest)
-        self.revisions += 1
         return digest
 
     def _blob(self, digest: str, size: int) -> None:

@@ -24,6 +24,7 @@ from .content_rows import Loaded
 from .documents import ROWS_AT_ONCE, chunks, learn
 from .history import Move
 from .readings import NOT_READ_YET, Held, PastTarget, Reader, Reading, TagReading
+from .rows import insert, insert_objects
 from .sort_keys import MAX_TAG_KEY, name_key, tree_key
 from .stored import Stored
 from .tag_changes import TagChanges, changes
@@ -154,7 +155,7 @@ class Batch:
         gone = [tag.pk for found in made for tag in found.gone]
         for part in chunks(gone):
             IndexedTag.objects.filter(pk__in=part).delete()
-        IndexedTag.objects.bulk_create(come, batch_size=ROWS_AT_ONCE)
+        insert_objects(IndexedTag, come)
         IndexedTag.objects.bulk_update([*moved, *reread], _TAG_FIELDS, batch_size=200)
         self._applied.came += len(come)
         self._applied.moved += len(moved)
@@ -183,7 +184,7 @@ class Batch:
             since=found.pushed_at or (period.began_at if period else reading.began),
             since_is_push=found.pushed_at is not None
             or (period is not None and period.learnt != TagPeriod.Learnt.REFRESH)
-            or (period is None and self._learnt == TagPeriod.Learnt.EVENT),
+            or (period is None and self._how_learnt(row) == TagPeriod.Learnt.EVENT),
             error_code=found.error_code,
             about=content_rows.about(name, ""),
         )
@@ -277,5 +278,8 @@ def _replace(model: type[Holding], column: str, repositories: list[int], wanted:
     for want, ids in turned.items():
         for part in chunks(ids):
             manager.filter(pk__in=part).update(tagged=want)
-    new = [model(repository_id=key[0], tagged=tagged, **{column: key[1]}) for key, tagged in wanted.items()]
-    manager.bulk_create(new, batch_size=ROWS_AT_ONCE, ignore_conflicts=True)
+    insert(
+        model,
+        ("repository_id", column, "tagged"),
+        [(repository, other, tagged) for (repository, other), tagged in wanted.items()],
+    )

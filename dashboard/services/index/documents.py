@@ -33,6 +33,7 @@ from dashboard.registry.times import parse_time
 from dashboard.storage.errors import BlobMissing
 
 from .readings import Held, Reader
+from .rows import insert, insert_objects
 
 T = TypeVar("T")
 ROWS_AT_ONCE = 2000
@@ -223,21 +224,15 @@ def keep(manifests: list[Manifest], raw: Mapping[Digest, bytes], raw_configs: Ma
     sizes = {d.digest: _bytes(d.size) for m in manifests for d in m.content() if not d.is_foreign}
     parsed = {digest: parse_config(text) for digest, text in raw_configs.items()}
     contents = [
-        *(Content(digest=m.digest, media_type=storable(m.media_type, MAX_TEXT), raw=raw[m.digest]) for m in manifests),
-        *(Content(digest=digest, raw=text) for digest, text in raw_configs.items()),
+        *((m.digest, storable(m.media_type, MAX_TEXT), raw[m.digest]) for m in manifests),
+        *((digest, "", text) for digest, text in raw_configs.items()),
     ]
     with transaction.atomic():
-        Content.objects.bulk_create(
-            sorted(contents, key=lambda row: row.digest), ignore_conflicts=True, batch_size=ROWS_AT_ONCE
-        )
-        IndexedBlob.objects.bulk_create(
-            [IndexedBlob(digest=digest, bytes=size) for digest, size in sorted(sizes.items())],
-            ignore_conflicts=True,
-            batch_size=ROWS_AT_ONCE,
-        )
+        insert(Content, ("digest", "media_type", "raw"), sorted(contents))
+        insert(IndexedBlob, ("digest", "bytes"), sorted(sizes.items()))
         already = known_digests(m.digest for m in manifests)
         new = [m for m in manifests if m.digest not in already]
-        IndexedManifest.objects.bulk_create([_row(m, parsed) for m in new], ignore_conflicts=True)
+        insert_objects(IndexedManifest, [_row(m, parsed) for m in new])
         _keep_parts(new, parsed)
 
 
@@ -248,33 +243,33 @@ def _keep_parts(manifests: list[Manifest], parsed: Mapping[Digest, ImageConfig])
     ids: dict[str, int] = {}
     for part in chunks([m.digest for m in manifests]):
         ids |= dict(IndexedManifest.objects.filter(digest__in=part).values_list("digest", "pk"))
-    blobs: list[ManifestBlob] = []
-    entries: list[ManifestEntry] = []
-    labels: list[ManifestLabel] = []
+    blobs: list[tuple[int, int, int, bool]] = []
+    entries: list[tuple[int, int, str, str, str, bool]] = []
+    labels: list[tuple[int, str, str]] = []
     for manifest in manifests:
         pk = ids[manifest.digest]
         blobs += [
-            ManifestBlob(manifest_id=pk, blob_id=blob_ids[digest], position=position, is_layer=is_layer)
+            (pk, blob_ids[digest], position, is_layer)
             for digest, (position, is_layer) in _positions(manifest).items()
             if digest in blob_ids
         ]
         entries += [
-            ManifestEntry(
-                manifest_id=pk,
-                position=position,
-                digest=d.digest,
-                platform=storable(str(d.platform or ""), MAX_PLATFORM),
-                attests=storable(d.attests, MAX_DIGEST),
-                is_attestation=d.is_attestation,
+            (
+                pk,
+                position,
+                d.digest,
+                storable(str(d.platform or ""), MAX_PLATFORM),
+                storable(d.attests, MAX_DIGEST),
+                d.is_attestation,
             )
             for position, d in enumerate(manifest.children[:MAX_CHILDREN])
         ]
-        labels += [ManifestLabel(manifest_id=pk, key=key, value=value) for key, value in _labels(manifest, parsed)]
-    ManifestBlob.objects.bulk_create(blobs, ignore_conflicts=True, batch_size=ROWS_AT_ONCE)
-    ManifestEntry.objects.bulk_create(entries, ignore_conflicts=True, batch_size=ROWS_AT_ONCE)
+        labels += [(pk, key, value) for key, value in _labels(manifest, parsed)]
+    insert(ManifestBlob, ("manifest_id", "blob_id", "position", "is_layer"), blobs)
+    insert(ManifestEntry, ("manifest_id", "position", "digest", "platform", "attests", "is_attestation"), entries)
     # Somebody else may have kept the same manifest in this moment; nothing tells its labels from ours.
     ManifestLabel.objects.filter(manifest__in=ids.values()).delete()
-    ManifestLabel.objects.bulk_create(labels, batch_size=ROWS_AT_ONCE)
+    insert(ManifestLabel, ("manifest_id", "key", "value"), labels)
 
 
 def _positions(manifest: Manifest) -> dict[Digest, tuple[int, bool]]:

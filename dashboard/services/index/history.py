@@ -10,8 +10,9 @@ from itertools import pairwise
 from dashboard.models import Registry, TagPeriod
 from dashboard.registry.references import Digest
 
-from .documents import ROWS_AT_ONCE, chunks
+from .documents import chunks
 from .readings import PastTarget
+from .rows import insert_objects
 
 FEW_TAGS = 20
 """Repositories of at most so many tags are looked up together."""
@@ -48,7 +49,7 @@ def note(*, registry: Registry, moves: Iterable[Move], learnt: TagPeriod.Learnt)
         if move.digest is not None:
             opened.append(_period(registry, *key, move.digest, when, None, move.learnt or learnt))
     TagPeriod.objects.bulk_update(closed, ["ended_at"], batch_size=500)
-    TagPeriod.objects.bulk_create(opened, batch_size=ROWS_AT_ONCE)
+    insert_objects(TagPeriod, opened)
 
 
 def remember_past(*, registry: Registry, repository: str, past: Iterable[PastTarget]) -> None:
@@ -68,7 +69,7 @@ def remember_past(*, registry: Registry, repository: str, past: Iterable[PastTar
         for tag, targets in by_tag.items()
         for older, newer in pairwise(targets)
     ]
-    TagPeriod.objects.bulk_create(periods, batch_size=ROWS_AT_ONCE)
+    insert_objects(TagPeriod, periods)
 
 
 def began(*, registry: Registry, tags: Mapping[tuple[str, str], Digest]) -> dict[tuple[str, str], TagPeriod]:
