@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,12 +139,12 @@ def refresh(registry: Registry, *, since: dt.datetime, beat: Beat) -> Outcome:
     rows = IndexedRepository.objects.filter(registry=registry).exclude(read_at=None)
     known = dict(rows.values_list("name", "read_at"))
     unsupported = _note_unsupported(registry, [name for name in names if not is_repository(name)])
-    unlisted = sorted(known.keys() - set(names) - unsupported)
+    write.remove(registry=registry, names=_forbidden(known) - unsupported, began=began)
+    unlisted = sorted(known.keys() - set(names) - _forbidden(known))
     asked = [name for name in dict.fromkeys([*names, *unlisted]) if is_repository(name)]
     wanted = [name for name in asked if not _is_done(known.get(name), since)]
     gone = _read_all(registry, reader, wanted, thorough=thorough, outcome=outcome, beat=beat, state=state)
-    vanished = [name for name in unlisted if name in gone or not is_repository(name)]
-    _remove(registry, vanished, len(known), began, outcome, state)
+    _remove(registry, [name for name in unlisted if name in gone], known.keys(), began, outcome, state)
     write.recount_exclusive(registry)  # of what others than this refresh wrote, too
     if state.refreshed_at is None:
         pulls.restore_all(registry=registry)
@@ -242,18 +242,23 @@ def _stop_if_gone(outcomes: Iterable[object]) -> None:
 
 
 def _remove(
-    registry: Registry, gone: list[str], known: int, began: dt.datetime, outcome: Outcome, state: IndexState
+    registry: Registry, gone: list[str], known: Set[str], began: dt.datetime, outcome: Outcome, state: IndexState
 ) -> None:
     """Removes what is neither listed nor there, unless that is too much at once."""
     if not state.shrink_accepted:
-        if guard.too_many(registry, gone, known):
-            outcome.notice(SHRINK_OF_REPOSITORIES, gone=len(gone), known=known)
+        count = sum(map(is_repository, known))
+        if guard.too_many(registry, gone, count):
+            outcome.notice(SHRINK_OF_REPOSITORIES, gone=len(gone), known=count)
             return
         held_back = guard.too_large(registry, gone)
         for name in sorted(held_back):
             outcome.notice(SHRINK_OF_TAGS, repository=name)
         gone = [name for name in gone if name not in held_back]
     outcome.removed = write.remove(registry=registry, names=gone, began=began)
+
+
+def _forbidden(names: Iterable[str]) -> set[str]:
+    return {name for name in names if not is_repository(name)}
 
 
 def _note_unsupported(registry: Registry, names: Sequence[str]) -> set[str]:
