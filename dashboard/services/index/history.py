@@ -79,8 +79,9 @@ def began(*, registry: Registry, tags: Mapping[tuple[str, str], Digest]) -> dict
 
 
 def _open_periods(registry: Registry, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], TagPeriod]:
+    wanted = set(keys)
     by_repository: dict[str, list[str]] = {}
-    for repository, tag in keys:
+    for repository, tag in wanted:
         by_repository.setdefault(repository, []).append(tag)
     found: dict[tuple[str, str], TagPeriod] = {}
     small = [repository for repository, tags in by_repository.items() if len(tags) <= FEW_TAGS]
@@ -93,7 +94,7 @@ def _open_periods(registry: Registry, keys: Iterable[tuple[str, str]]) -> dict[t
         for part in chunks(by_repository[repository]):
             for period in rows.filter(repository=repository, tag__in=part):
                 found[period.repository, period.tag] = period
-    return found
+    return {key: period for key, period in found.items() if key in wanted}
 
 
 def _period(
