@@ -6,9 +6,6 @@ E005 who people act with · E006 CA file · E007 storage root · E008 base URL �
 
 from __future__ import annotations
 
-import re
-import ssl
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,8 +15,7 @@ from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A
 from django.core.exceptions import ImproperlyConfigured
 
 from dashboard.models import Registry
-from dashboard.models.registry import SLUG_PATTERN
-from dashboard.registry.client import RegistryClient
+from dashboard.services import registries
 
 MIN_SECRET_LENGTH = 32
 
@@ -63,7 +59,7 @@ def registry_is_well_described(**_: Any) -> list[CheckMessage]:
             )
         ]
     found: list[CheckMessage] = []
-    if not _is_registry_address(settings.REGISTRY_URL):
+    if not registries.is_address(settings.REGISTRY_URL):
         found.append(
             Error(
                 "DASHBOARD_REGISTRY_URL is not a plain http or https address.",
@@ -74,7 +70,7 @@ def registry_is_well_described(**_: Any) -> list[CheckMessage]:
                 id="dashboard.E003",
             )
         )
-    if not re.fullmatch(SLUG_PATTERN, settings.REGISTRY_SLUG):
+    if not registries.is_slug(settings.REGISTRY_SLUG):
         found.append(
             Error(
                 "DASHBOARD_REGISTRY_SLUG is not a slug.",
@@ -112,38 +108,23 @@ def base_url_is_an_address(**_: Any) -> list[CheckMessage]:
     ]
 
 
-def _is_registry_address(url: str) -> bool:
-    """As the client judges it, which refuses to be made for anything else."""
-    try:
-        RegistryClient(url).close()
-    except ValueError:
-        return False
-    return True
-
-
 def _ca_file() -> list[CheckMessage]:
-    if not settings.REGISTRY_CA_FILE:
+    if not settings.REGISTRY_CA_FILE or registries.is_ca_file(settings.REGISTRY_CA_FILE):
         return []
-    try:
-        ssl.create_default_context(cafile=settings.REGISTRY_CA_FILE)
-    except (OSError, ssl.SSLError):
-        return [
-            Error(
-                (
-                    "DASHBOARD_REGISTRY_CA_FILE names "
-                    f"{settings.REGISTRY_CA_FILE}, which cannot be read as PEM certificates."
-                ),
-                hint=(
-                    "Name a readable file with the certificate of the authority that signed the registry's certificate."
-                ),
-                id="dashboard.E006",
-            )
-        ]
-    return []
+    return [
+        Error(
+            (
+                "DASHBOARD_REGISTRY_CA_FILE names "
+                f"{settings.REGISTRY_CA_FILE}, which cannot be read as PEM certificates."
+            ),
+            hint="Name a readable file with the certificate of the authority that signed the registry's certificate.",
+            id="dashboard.E006",
+        )
+    ]
 
 
 def _storage_root() -> list[CheckMessage]:
-    if not settings.STORAGE_ROOT or Path(settings.STORAGE_ROOT).is_dir():
+    if not settings.STORAGE_ROOT or registries.is_storage_root(settings.STORAGE_ROOT):
         return []
     return [
         Error(

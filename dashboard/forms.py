@@ -1,12 +1,20 @@
-"""Forms: signing in, and a person's own registry credential."""
+"""Forms: signing in, a person's own registry credential, and a registry as an administrator describes it."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.utils.translation import gettext_lazy as _
+
+from dashboard.models import Registry
+from dashboard.services import registries
+
+HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+MAX_REFRESH_MINUTES = 7 * 24 * 60
 
 
 class SignInForm(AuthenticationForm):
@@ -42,7 +50,130 @@ class CredentialForm(forms.Form):
 
     def clean_username(self) -> str:
         """A colon would end the name in HTTP Basic."""
-        name = str(self.cleaned_data["username"])
-        if ":" in name:
-            raise forms.ValidationError(_("A registry's user name has no colon."))
-        return name
+        return _without_colon(str(self.cleaned_data["username"]))
+
+
+class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the type checker alone
+    """A registry as an administrator describes it. Its slug is chosen once; the password is written, never read."""
+
+    password = forms.CharField(
+        label=_("Password or token"),
+        required=False,
+        max_length=4096,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"class": "field", "autocomplete": "new-password"}),
+    )
+
+    class Meta:
+        model = Registry
+        fields = (
+            "slug", "url", "public_host", "ca_file", "storage_root", "act_with", "sign_in", "refresh_minutes",
+            "default_username",
+        )  # fmt: skip
+        labels = {
+            "slug": _("Name in addresses"),
+            "url": _("Address"),
+            "public_host": _("Host in pull commands"),
+            "ca_file": _("Certificate authority"),
+            "storage_root": _("Storage"),
+            "act_with": _("People act with"),
+            "sign_in": _("People may sign in here with their name and password on this registry"),
+            "refresh_minutes": _("Minutes between refreshes"),
+            "default_username": _("User name"),
+        }
+        help_texts = {
+            "slug": _("Lower-case letters and digits, parts joined by single hyphens. It cannot be changed later."),
+            "url": _(
+                "Where the dashboard reaches it: what stands before /v2/, for example https://registry.example.com"
+            ),
+            "public_host": _("Where people reach it, with the port if there is one; the address' own if left empty."),
+            "ca_file": _("A file here with the PEM certificates of a private authority, trusted besides the system's."),
+            "storage_root": _("The directory that holds docker/registry/v2, as mounted here; read-only is enough."),
+            "sign_in": "",
+            "refresh_minutes": _("How often its index is brought up to date, besides its notifications."),
+            "default_username": "",
+        }
+        error_messages = {"slug": {"unique": _("There is a registry of that name already.")}}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            del self.fields["slug"]
+        for name, field in self.fields.items():
+            if name != "sign_in":
+                field.widget.attrs["class"] = "field"
+            if isinstance(field, forms.CharField):
+                field.widget.attrs |= {"autocapitalize": "none", "spellcheck": "false"}
+        self.fields["act_with"] = forms.ChoiceField(
+            label=self.fields["act_with"].label, choices=Registry.ActWith.choices, widget=forms.RadioSelect
+        )
+        self.fields["public_host"].required = False
+        self.fields["default_username"].widget.attrs["autocomplete"] = "off"
+        self.fields["refresh_minutes"] = forms.IntegerField(
+            label=self.fields["refresh_minutes"].label,
+            help_text=self.fields["refresh_minutes"].help_text,
+            min_value=1,
+            max_value=MAX_REFRESH_MINUTES,
+            widget=forms.NumberInput(attrs={"class": "field"}),
+        )
+
+    def clean_slug(self) -> str:
+        """A word of our addresses; /settings/registries/new/ is a page."""
+        slug = str(self.cleaned_data["slug"])
+        if not registries.is_slug(slug):
+            raise forms.ValidationError(_("Only lower-case letters and digits, parts joined by single hyphens."))
+        if slug == "new":
+            raise forms.ValidationError(_("“new” is an address of this page. Choose another name."))
+        return slug
+
+    def clean_url(self) -> str:
+        """As the client takes it."""
+        url = str(self.cleaned_data["url"]).rstrip("/")
+        if not registries.is_address(url):
+            raise forms.ValidationError(
+                _("Not a plain http or https address. Leave out user name, password and what follows /v2/.")
+            )
+        return url
+
+    def clean_public_host(self) -> str:
+        """A host and perhaps its port: it becomes part of commands."""
+        host = str(self.cleaned_data["public_host"])
+        if host and not HOST.fullmatch(host):
+            raise forms.ValidationError(_("A host name, and a port after a colon if there is one; nothing else."))
+        return host
+
+    def clean_ca_file(self) -> str:
+        """A file that is here."""
+        path = str(self.cleaned_data["ca_file"])
+        if path and not registries.is_ca_file(path):
+            raise forms.ValidationError(_("That file cannot be read here as PEM certificates."))
+        return path
+
+    def clean_storage_root(self) -> str:
+        """A directory that is here."""
+        path = str(self.cleaned_data["storage_root"])
+        if path and not registries.is_storage_root(path):
+            raise forms.ValidationError(_("There is no such directory here. Mount the registry's storage first."))
+        return path
+
+    def clean_default_username(self) -> str:
+        """A colon would end the name in HTTP Basic."""
+        return _without_colon(str(self.cleaned_data["default_username"]))
+
+    def clean(self) -> dict[str, Any]:
+        """Name and password belong together; the host falls back to the address'."""
+        found: dict[str, Any] = super().clean() or self.cleaned_data
+        if "url" in found and not found.get("public_host"):
+            found["public_host"] = urlsplit(found["url"]).netloc
+        name, password = found.get("default_username"), found.get("password")
+        if name == "" and password:
+            self.add_error("default_username", _("Whose password is it?"))
+        if name and not password and name != self.initial.get("default_username", ""):
+            self.add_error("password", _("Enter the password of that name."))
+        return found
+
+
+def _without_colon(name: str) -> str:
+    if ":" in name:
+        raise forms.ValidationError(_("A registry's user name has no colon."))
+    return name

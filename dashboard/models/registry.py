@@ -8,6 +8,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from . import encryption
+
 SLUG_PATTERN = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 
 
@@ -15,7 +17,8 @@ class Registry(models.Model):
     """One server with a v2 API, and perhaps its storage directory.
 
     The registry of the environment keeps its secrets there; those of any other are here, encrypted
-    (`models/encryption.py`): the default credential's password and the token that its notifications carry.
+    (`models/encryption.py`): the default credential's password, bound to the origin it was given for, and the token
+    that its notifications carry. A name without its password means that it has to be entered again.
     """
 
     class ActWith(models.TextChoices):
@@ -33,6 +36,7 @@ class Registry(models.Model):
     sign_in = models.BooleanField(default=False, help_text=_("people may sign in with their name on this registry"))
     refresh_minutes = models.PositiveIntegerField(default=5, help_text=_("minutes between two refreshes of the index"))
     default_username = models.CharField(max_length=255, blank=True)
+    default_origin = models.CharField(max_length=500, blank=True, editable=False)
     encrypted_default_password = models.TextField(blank=True, editable=False)
     encrypted_events_token = models.TextField(blank=True, editable=False)
     from_environment = models.BooleanField(default=False, editable=False)
@@ -51,3 +55,17 @@ class Registry(models.Model):
         """Scheme, host and port: what a stored credential is bound to."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}".lower()
+
+    def set_default_password(self, password: str) -> None:
+        """Encrypts and keeps the default credential's password for the present origin ("": none); does not save."""
+        self.encrypted_default_password = encryption.encrypt(password) if password else ""
+        self.default_origin = self.origin if password else ""
+
+    def default_password(self) -> str:
+        """The default credential's password; "" if there is none, or it was given for another origin.
+
+        Raises encryption.SecretUnreadable if its key is gone.
+        """
+        if not self.encrypted_default_password or self.default_origin != self.origin:
+            return ""
+        return encryption.decrypt(self.encrypted_default_password)

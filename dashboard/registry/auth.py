@@ -36,10 +36,11 @@ class AuthScheme(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A registry user's name and password."""
+    """A registry user's name and password. `unusable`: why nothing may be asked in this name (its password is gone)."""
 
     username: str
     password: str = field(repr=False)
+    unusable: str = ""
 
     def basic(self) -> str:
         """The Authorization header of HTTP Basic, UTF-8."""

@@ -6,7 +6,8 @@
 
 Every method raises errors of `errors.py` and nothing else, except InvalidReference for a name that is none: such a name
 never reaches the registry. Reasons of Unauthorized: `no-credential`, `credential-refused`, `insufficient_scope`,
-`invalid_token`, `token-server-refused`, `untrusted-realm`, `unknown-scheme`, `no-challenge`.
+`invalid_token`, `token-server-refused`, `untrusted-realm`, `unknown-scheme`, `no-challenge`, and `unusable` of a
+credential that has one: then nothing was asked.
 """
 
 from __future__ import annotations

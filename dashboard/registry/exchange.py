@@ -225,6 +225,8 @@ class Exchange:
         return target
 
     def _open(self, call: Call, url: str, authorization: str) -> Response:
+        if self.credential is not None and self.credential.unusable:  # asked as nobody instead, it might be answered
+            raise self.error(call, errors.Unauthorized, reason=self.credential.unusable)
         headers = dict(call.headers)
         if authorization:
             headers["Authorization"] = authorization

@@ -1,7 +1,8 @@
 """Connections: the one client of each registry in this process, and as whom a person acts on it.
 
 People act with their own credential or with the registry's default one, as the registry says; never with one in place
-of the other. Background work always uses the default credential.
+of the other. Background work always uses the default credential. A default credential whose password cannot be had
+stays that credential: its sessions refuse, with the reason, and ask nothing; nobody acts as nobody in its place.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from dashboard.models.encryption import SecretUnreadable
 from dashboard.registry.auth import Credential as ClientCredential
 from dashboard.registry.client import RegistryClient, RegistrySession
 
+CREDENTIAL_MISSING = "credential-missing"
+CREDENTIAL_UNREADABLE = "credential-unreadable"
+"""Reasons of an Unauthorized, beside the client's own: the password has to be entered again; its key is gone."""
 PAGE_BUDGET = 5.0
 """Seconds that one page may spend on the registry in all."""
 
@@ -52,7 +56,7 @@ class Acting:
     own: OwnCredential | None = None
 
 
-_clients: dict[tuple[int, str, str], RegistryClient] = {}
+_clients: dict[tuple[int, str, str, str], RegistryClient] = {}
 _lock = threading.Lock()
 
 
@@ -64,8 +68,8 @@ _factory: Callable[[Registry], RegistryClient] = _make_client
 
 
 def client_for(registry: Registry) -> RegistryClient:
-    """This process's client of `registry`; a new one when its address or certificate authority changed."""
-    key = (registry.pk, registry.url, registry.ca_file)
+    """This process's client of `registry`; a new one when its address, name or certificate authority changed."""
+    key = (registry.pk, registry.url, registry.public_host, registry.ca_file)
     with _lock:
         client = _clients.get(key)
         if client is None:
@@ -97,10 +101,20 @@ def clients_made_by(factory: Callable[[Registry], RegistryClient]) -> Iterator[N
 
 
 def default_credential(registry: Registry) -> ClientCredential | None:
-    """The credential that background work, and people where the registry says so, act with; None for none."""
-    if registry.from_environment and settings.REGISTRY_USERNAME:
-        return ClientCredential(settings.REGISTRY_USERNAME, settings.REGISTRY_PASSWORD)
-    return None
+    """The credential that background work, and people where the registry says so, act with; None for none.
+
+    One whose password cannot be had comes as unusable.
+    """
+    if registry.from_environment:
+        name = settings.REGISTRY_USERNAME
+        return ClientCredential(name, settings.REGISTRY_PASSWORD) if name else None
+    if not registry.default_username:
+        return None
+    try:
+        password = registry.default_password()
+    except SecretUnreadable:
+        return ClientCredential(registry.default_username, "", unusable=CREDENTIAL_UNREADABLE)
+    return ClientCredential(registry.default_username, password, unusable="" if password else CREDENTIAL_MISSING)
 
 
 def own_credential(user: User, registry: Registry) -> tuple[ClientCredential | None, OwnCredential]:

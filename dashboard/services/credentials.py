@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from django.db import models
 from django.utils import timezone
 
 from dashboard.models import Credential, Registry, User, encryption
@@ -132,14 +133,27 @@ def remove(*, user: User, registry: Registry) -> bool:
 
 
 def rotate_all() -> tuple[int, int]:
-    """Encrypts every stored secret anew under the newest key; how many, and how many no key can read."""
+    """Encrypts every stored secret, of people and of registries, anew under the newest key; how many, and how many no
+    key can read.
+    """
     rotated = unreadable = 0
-    for row in Credential.objects.iterator(chunk_size=200):
+    for row, column in _secrets():
         try:
-            row.encrypted_secret = encryption.rotate(row.encrypted_secret)
+            anew = encryption.rotate(getattr(row, column))
         except encryption.SecretUnreadable:
             unreadable += 1
             continue
-        row.save(update_fields=["encrypted_secret"])
+        setattr(row, column, anew)
+        row.save(update_fields=[column])
         rotated += 1
     return rotated, unreadable
+
+
+def _secrets() -> Iterator[tuple[models.Model, str]]:
+    """Each stored secret: its row, and the column that holds it."""
+    for credential in Credential.objects.iterator(chunk_size=200):
+        yield credential, "encrypted_secret"
+    for registry in Registry.objects.all():
+        for column in ("encrypted_default_password", "encrypted_events_token"):
+            if getattr(registry, column):
+                yield registry, column
