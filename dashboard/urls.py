@@ -60,6 +60,7 @@ urlpatterns = [
     path("account/credentials/<slug:slug>/", accounts.credential, name="credential"),
     path(REGISTRY, repositories.repositories, name="repositories"),
     path(f"{REGISTRY}-/open/", repositories.open_by_name, name="open-repository"),
+    path(f"{REGISTRY}-/refresh/", repositories.refresh, name="refresh"),
     path(f"{REGISTRY}-/storage/", storage.storage, name="storage"),
     path(f"{REGISTRY}-/storage/scan/", storage.scan, name="scan"),
     path(f"{REGISTRY}-/status/", status.status, name="status"),

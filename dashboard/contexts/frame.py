@@ -18,7 +18,7 @@ THEME_COOKIE = "strata_theme"
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """A context processor. `access` is there on pages that belong to a registry."""
+    """A context processor. `access` is there on pages of a registry, `index_as_of` on lists of its index."""
     access: Access | None = getattr(request, "access", None)
     theme = request.COOKIES.get(THEME_COOKIE, "system")
     return {
@@ -33,5 +33,6 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "storage_url": links.storage(access.registry) if access else "",
         "status_url": links.status(access.registry) if access else "",
         "section": getattr(request, "section", ""),
+        "index_as_of": getattr(request, "index_as_of", None),
         "htmx_fragment": getattr(request, "is_fragment", False),
     }

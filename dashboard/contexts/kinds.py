@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -18,6 +20,18 @@ _ARTIFACTS = {
     "application/spdx+json": _("SBOM"),
     "application/vnd.cyclonedx+json": _("SBOM"),
 }
+
+_SIGNATURES = frozenset(
+    {
+        "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "application/vnd.dev.cosign.artifact.sig.v1+json",
+        "application/vnd.cncf.notary.signature",
+    }
+)
+_SBOMS = frozenset(
+    {"application/spdx+json", "application/vnd.cyclonedx+json", "application/vnd.dev.cosign.artifact.sbom.v1+json"}
+)
+_ATTESTATIONS = frozenset({"application/vnd.docker.attestation.manifest.v1+json", mt.IN_TOTO})
 
 _DOCUMENTS = {
     mt.OCI_INDEX: _("OCI image index"),
@@ -46,13 +60,38 @@ def kind_label(manifest: Manifest) -> str:
         return gettext("Signature")
     if is_attestation(manifest):
         return gettext("Attestation")
-    if manifest.kind in (Kind.IMAGE, Kind.INDEX):
+    return kind_name(manifest.kind, manifest.artifact_type)
+
+
+def kind_name(kind: str, artifact_type: str) -> str:
+    """The same from what the index knows; "" also where it knows nothing."""
+    if kind in (Kind.IMAGE, Kind.INDEX, ""):
         return ""
-    if manifest.kind is Kind.LEGACY:
+    if kind == Kind.LEGACY:
         return gettext("Legacy image")
-    if manifest.kind is Kind.UNKNOWN:
+    if kind == Kind.UNKNOWN:
         return gettext("Unknown")
-    return str(_ARTIFACTS.get(manifest.artifact_type, gettext("Artifact")))
+    return str(_ARTIFACTS.get(artifact_type, gettext("Artifact")))
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """What belongs to an image: what it is, and what that makes of the image ("" where that cannot be said)."""
+
+    name: str
+    makes: str
+
+
+def attachment(tag: str, artifact_type: str) -> Attachment:
+    """By the ending of cosign's tags, else by the type."""
+    ending = tag.rpartition(".")[2] if "." in tag else ""
+    if ending == "sig" or artifact_type in _SIGNATURES:
+        return Attachment(gettext("Signature"), gettext("Signed"))
+    if ending == "sbom" or artifact_type in _SBOMS:
+        return Attachment(gettext("SBOM"), gettext("SBOM"))
+    if ending == "att" or artifact_type in _ATTESTATIONS:
+        return Attachment(gettext("Attestation"), gettext("Attestation"))
+    return Attachment(str(_ARTIFACTS.get(artifact_type, gettext("Attachment"))), "")
 
 
 def document_label(media_type: str) -> str:

@@ -1,14 +1,13 @@
-"""What every list shares: the state in the address, links to other orders and pages."""
+"""What every list shares: the state in the address, links to other orders and pages, heads of columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from django.utils.translation import gettext
+from dashboard.services.index.lists import Column, ListQuery, Order, Page
 
-from dashboard.services.browse import ListQuery, Page
-
+from .formats import legible
 from .links import with_query
 
 NEIGHBOURS = 1
@@ -42,22 +41,31 @@ class Pagination:
 
 
 @dataclass(frozen=True, slots=True)
-class SortLink:
-    """The head of the name column: where it leads, how the rows stand now."""
+class Head:
+    """The head of a column: where it leads, how the rows stand now (`direction` as aria-sort has it), its icon."""
 
     url: str
     direction: str
+    icon: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An option of a select."""
+
+    value: str
     label: str
+    chosen: bool
 
 
-def pagination(path: str, query: ListQuery, page: Page[object]) -> Pagination:
-    """The links below a list."""
+def pagination(path: str, query: ListQuery, page: Page[object], shown: int | None = None) -> Pagination:
+    """The links below a list. `shown` rows are on this page (default: as many as `page.rows`)."""
 
     def url(number: int) -> str:
-        return address(path, query, page=number if number > 1 else None)
+        return address(path, replace(query, page=number))
 
-    shown = {1, page.pages, *range(page.number - NEIGHBOURS, page.number + NEIGHBOURS + 1)}
-    numbers = sorted(n for n in shown if 1 <= n <= page.pages)
+    near = {1, page.pages, *range(page.number - NEIGHBOURS, page.number + NEIGHBOURS + 1)}
+    numbers = sorted(n for n in near if 1 <= n <= page.pages)
     found: list[PageLink] = []
     for number in numbers:
         if found and number > found[-1].number + 1:
@@ -68,21 +76,52 @@ def pagination(path: str, query: ListQuery, page: Page[object]) -> Pagination:
         previous=url(page.number - 1) if page.number > 1 else "",
         next=url(page.number + 1) if page.number < page.pages else "",
         first=page.first + 1 if page.total else 0,
-        last=page.first + len(page.rows),
+        last=page.first + (len(page.rows) if shown is None else shown),
         total=page.total,
     )
 
 
-def name_sort(path: str, query: ListQuery) -> SortLink:
-    """The link that turns the order by name round."""
-    if query.descending:
-        return SortLink(
-            address(path, query, sort="name"), "descending", gettext("sorted by name, the highest version first")
-        )
-    return SortLink(address(path, query, sort="-name"), "ascending", gettext("sorted by name"))
+def heads(path: str, query: ListQuery, columns: Mapping[str, Column], default: str) -> dict[str, Head]:
+    """The heads of the columns by their keys: each leads to its own order, the present one to it turned round."""
+    found = {}
+    for key, column in columns.items():
+        current = query.order.key == key
+        order = Order(key, column, turned=current and not query.order.turned)
+        url = address(path, replace(query, order=order, page=1), default=default)
+        if not current:
+            found[key] = Head(url, "none", "sort")
+        elif query.order.descending:
+            found[key] = Head(url, "descending", "sort-down")
+        else:
+            found[key] = Head(url, "ascending", "sort-up")
+    return found
 
 
-def address(path: str, query: ListQuery, *, page: int | None = None, sort: str | None = None) -> str:
-    """The list's address with its filter, order and page."""
-    order = sort if sort is not None else query.extra.get("sort", "")
-    return with_query(path, name=query.contains, view=query.extra.get("view", ""), sort=order, page=page)
+def orders(query: ListQuery, labels: Mapping[str, object]) -> list[Choice]:
+    """The orders to choose from where there are no heads; the present one is among them."""
+    return [Choice(text, str(label), text == query.order.text) for text, label in labels.items()]
+
+
+def choices(values: Iterable[str], chosen: str) -> list[Choice]:
+    """Options that are their own labels, without those that could not be read; what was asked for is among them."""
+    listed = [value for value in values if legible(value) == value]
+    if chosen and chosen not in listed and legible(chosen) == chosen:
+        listed.insert(0, chosen)
+    return [Choice(value, value, value == chosen) for value in listed]
+
+
+def address(path: str, query: ListQuery, *, default: str | None = None, format: str = "") -> str:  # noqa: A002
+    """The list's address with its filter, order and page. `default`: the order that needs no naming."""
+    return with_query(
+        path,
+        name=query.contains,
+        namespace=query.namespace,
+        platform=query.platform,
+        view="flat" if query.flat else "",
+        sort="" if query.order.text == (default or _DEFAULT) else query.order.text,
+        page=query.page if query.page > 1 and not format else "",
+        format=format,
+    )
+
+
+_DEFAULT = "pushed"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django_htmx.middleware import HtmxDetails
 
+from dashboard.contexts.exports import FORMATS, lines
 from dashboard.models import Registry, User
 from dashboard.registry.references import (
     Digest,
@@ -22,8 +25,8 @@ from dashboard.registry.references import (
 )
 from dashboard.services import access as gate
 from dashboard.services.access import Access
-from dashboard.services.browse import ListQuery
 from dashboard.services.connections import PAGE_BUDGET
+from dashboard.services.index.lists import Column, ListQuery, order_of
 
 MAX_FILTER = 200
 MAX_PAGE = 100_000
@@ -36,6 +39,7 @@ class Request(HttpRequest):
     user: User
     access: Access
     section: str
+    index_as_of: dt.datetime | None
 
 
 def enter(request: HttpRequest, slug: str, section: str = "repositories", budget: float | None = PAGE_BUDGET) -> Access:
@@ -73,19 +77,37 @@ def digest_text(text: str) -> Digest:
         raise Http404(_("“%(name)s” is not a digest.") % {"name": text[:300]}) from None
 
 
-def list_query(request: HttpRequest, *, descending: bool) -> ListQuery:
+def list_query(request: HttpRequest, columns: Mapping[str, Column], default: str, *, flat: bool = False) -> ListQuery:
     """Filter, order and page from the address; whatever makes no sense there counts as not given."""
-    sort = request.GET.get("sort", "")
     page = request.GET.get("page", "1")
     return ListQuery(
-        contains=request.GET.get("name", "").strip()[:MAX_FILTER],
-        descending=sort == "-name" if sort in {"name", "-name"} else descending,
-        page=min(int(page), MAX_PAGE) if page.isascii() and page.isdigit() and len(page) < 8 else 1,
-        extra={
-            "sort": sort if sort in {"name", "-name"} else "",
-            "view": "flat" if request.GET.get("view") == "flat" else "",
-        },
+        order=order_of(request.GET.get("sort", ""), columns, default),
+        contains=_asked(request, "name"),
+        namespace=_asked(request, "namespace").strip("/"),
+        platform=_asked(request, "platform"),
+        flat=flat,
+        page=min(max(1, int(page)), MAX_PAGE) if page.isascii() and page.isdigit() and len(page) < 8 else 1,
     )
+
+
+def _asked(request: HttpRequest, name: str) -> str:
+    return request.GET.get(name, "").replace("\0", "").strip()[:MAX_FILTER]
+
+
+def export_format(request: HttpRequest) -> str:
+    """The file that is asked for instead of the page; "" for none."""
+    asked = request.GET.get("format", "")
+    return asked if asked in FORMATS else ""
+
+
+def as_file(
+    records: Iterable[Mapping[str, Any]], fields: Iterable[str], file_format: str, name: str
+) -> StreamingHttpResponse:
+    """A list as a file to be kept, sent row after row."""
+    response = StreamingHttpResponse(lines(records, fields, file_format), content_type=FORMATS[file_format])
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}.{file_format}"'
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
 
 
 def is_fragment(request: HttpRequest) -> bool:

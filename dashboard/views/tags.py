@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponseBase
 from django.views.decorators.http import require_safe
 
-from dashboard.contexts.tags import tags_page
-from dashboard.services import browse
+from dashboard.contexts import exports
+from dashboard.contexts.tags import Surroundings, tags_page
+from dashboard.models import IndexState
+from dashboard.services.index import lists, tag_list
+from dashboard.services.index.check import check
+from dashboard.services.index.image_strata import made_of
+from dashboard.services.index.update import state_of
+from dashboard.services.notifications.receive import pulled_since
 
-from .pages import enter, list_query, render_page, repository_name
+from .pages import Request, as_file, enter, export_format, list_query, render_page, repository_name
 
 
 @require_safe
-def tags(request: HttpRequest, slug: str, repository: str) -> HttpResponse:
-    """A page of the tags, or the list alone for htmx."""
+def tags(request: Request, slug: str, repository: str) -> HttpResponseBase:
+    """A page of the tags, checked with its source first; the list alone for htmx; the whole list as a file."""
     access = enter(request, slug)
     name = repository_name(repository)
-    query = list_query(request, descending=True)
-    found = browse.tags(access, name, query)
-    return render_page(request, "tags.html", {"page": tags_page(access, name, query, found)}, fragment="list")
+    state = state_of(access.registry)
+    lists.enter(access, state, name)
+    query = list_query(request, tag_list.COLUMNS, tag_list.DEFAULT_ORDER)
+    known = tag_list.repository_row(access.registry, name)
+    checked = check(access, name, tag_list.names_on_page(known, query) if known else [])
+    row = tag_list.repository_row(access.registry, name)
+    if row is None:
+        return render_page(
+            request, "tags_unwritten.html", {"name": name, "retry_url": request.get_full_path()}, status=503
+        )
+    if file_format := export_format(request):
+        records = (exports.tag_record(name, each) for each in tag_list.exported(row, query))
+        return as_file(records, exports.TAG_FIELDS, file_format, name.replace("/", "-"))
+    request.index_as_of = state.refreshed_at
+    around = Surroundings(
+        checked=checked,
+        made_of=made_of(row),
+        exact=state.source == IndexState.Source.STORAGE,
+        pulled_since=pulled_since(access.registry),
+    )
+    page = tags_page(access, row, query, tag_list.tags(row, query), around)
+    return render_page(request, "tags.html", {"page": page}, fragment="list")

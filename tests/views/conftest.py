@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.template import engines
 from django.template.backends.django import DjangoTemplates
+from django.utils import timezone
+
+from dashboard.models import Registry
+from dashboard.services.index import refresh
 
 
 class Undefined(str):
@@ -49,3 +53,13 @@ def defined_variables(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture
 def admin_templates() -> None:
     """Asked for by tests that render Django's own admin."""
+
+
+@pytest.fixture
+def index(registry: Registry) -> Callable[[], None]:
+    """Brings the index up to date when it is called, as the worker does."""
+
+    def brought_up_to_date() -> None:
+        refresh.refresh(registry, since=timezone.now(), beat=lambda _done, _total: None)
+
+    return brought_up_to_date

@@ -63,7 +63,9 @@ def test_htmx_is_told_to_keep_to_the_policy(pages: dict[str, int], as_jonas: Cli
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("address", ["/accounts/logout/", "/account/theme/", f"{HOME}-/storage/scan/"])
+@pytest.mark.parametrize(
+    "address", ["/accounts/logout/", "/account/theme/", f"{HOME}-/storage/scan/", f"{HOME}-/refresh/"]
+)
 def test_what_changes_something_takes_post_alone(registry: Registry, as_maria: Client, address: str) -> None:
     assert as_maria.get(address).status_code == 405
     assert as_maria.get("/account/").status_code == 200, "still signed in"
@@ -85,6 +87,7 @@ def test_what_only_shows_takes_no_post(registry: Registry, as_maria: Client, fak
         "/account/theme/",
         "/account/credentials/default/",
         f"{HOME}-/storage/scan/",
+        f"{HOME}-/refresh/",
         f"{APP}-/delete/",
     ],
 )
@@ -154,7 +157,7 @@ def test_fault_of_our_own_is_a_page_without_details(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a secret in a trace")
 
-    monkeypatch.setattr("dashboard.services.browse.repositories", broken)
+    monkeypatch.setattr("dashboard.services.index.repository_list.repositories", broken)
     as_jonas.raise_request_exception = False
     page = page_of(as_jonas.get(HOME), 500)
     assert "Strata has a fault" in page.text("h1")

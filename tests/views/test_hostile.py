@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -143,12 +144,14 @@ def test_tags_that_nobody_can_ask_for_are_shown_and_never_asked(browser: Client,
 def test_image_beside_such_tags_is_a_page(browser: Client, fake: FakeRegistry) -> None:
     fake.push_image("team/app", "1.0", "latest")
     fake.hostile = True
+    look(browser, APP)
     assert look(browser, TAG).links(".lede a") == {"latest": f"{APP}-/tags/latest/"}
 
 
 def test_words_of_the_registry_stay_text(browser: Client, fake: FakeRegistry) -> None:
-    fake.hostile = True
-    page = look(browser, "/registries/default/no/such/", 404)
+    body = json.dumps({"errors": [{"code": "DENIED", "message": SCRIPT}]}).encode()
+    fake.fail_next("/tags/list", status=403, times=None, headers={"Content-Type": "application/json"}, body=body)
+    page = look(browser, APP, 403)
     assert SCRIPT in page.text("dl.said")
     assert not page.has("details[open]")
 
@@ -179,10 +182,13 @@ def test_cookies_of_the_registry_are_neither_kept_nor_passed_on(browser: Client,
     assert "of-somebody-else" not in str(page.headers)
 
 
-def test_links_of_the_registry_to_elsewhere_are_not_followed(browser: Client, fake: FakeRegistry) -> None:
+def test_links_of_the_registry_to_elsewhere_are_not_followed(
+    browser: Client, fake: FakeRegistry, index: Callable[[], None]
+) -> None:
     fake.hostile = True
     for number in range(3):
         fake.push_image(f"r{number}", "1")
+    index()
     page = look(browser, "/registries/default/?view=flat")
     assert {"r0", "r1", "r2"} <= set(page.texts(".name"))
     assert "elsewhere.test" not in page.html
