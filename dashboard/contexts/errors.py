@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from dashboard.registry.errors import Diagnostic, Forbidden, NotFound, RegistryError, Unauthorized, Unsupported
+from dashboard.services.connections import CREDENTIAL_MISSING, CREDENTIAL_UNREADABLE
 from dashboard.storage.errors import StorageError
 
 Sentence = tuple[object, object, object]
@@ -107,6 +108,20 @@ _UNLISTED: Sentence = (
     "",
 )
 
+_CREDENTIAL: dict[str, Sentence] = {
+    # reason of an Unauthorized for which nothing was asked
+    CREDENTIAL_UNREADABLE: (
+        _("The default credential of %(registry)s cannot be read"),
+        _("The password of %(user)s can no longer be decrypted: its key is gone. Nothing was asked, as nobody either."),
+        _("Enter the password again under Registries, or bring its key back to DASHBOARD_CREDENTIAL_KEYS."),
+    ),
+    CREDENTIAL_MISSING: (
+        _("The default credential of %(registry)s has to be entered again"),
+        _("There is no password of %(user)s for this address. Nothing was asked, as nobody either."),
+        _("Enter the password under Registries."),
+    ),
+}
+
 _STORAGE: dict[str, Sentence] = {
     "storage-root-missing": (
         _("The storage directory is not there"),
@@ -174,6 +189,8 @@ def problem_of(error: RegistryError | StorageError) -> Problem:
     if isinstance(error, Unauthorized) and not error.user and not unlisted:
         sentence = _("It answered 401 to %(operation)s: it wants a name and password, and none was sent.")
         advice = _("Set a credential for it.")
+    if isinstance(error, Unauthorized) and error.reason in _CREDENTIAL:
+        title, sentence, advice = _CREDENTIAL[error.reason]
     return Problem(
         error.code,
         str(title) % parameters,
@@ -184,6 +201,14 @@ def problem_of(error: RegistryError | StorageError) -> Problem:
         unlisted,
         error.diagnostics,
     )
+
+
+def failure_title(code: str, parameters: Mapping[str, object], host: str) -> str:
+    """What hindered a job, in a few words, from its row's code and parameters."""
+    if code in _STORAGE:
+        return str(_STORAGE[code][0])
+    title = _CREDENTIAL.get(str(parameters.get("reason")), _REGISTRY.get(code, _REGISTRY["registry-error"]))[0]
+    return str(title) % {"registry": host}
 
 
 def keeps_its_list(error: RegistryError) -> bool:

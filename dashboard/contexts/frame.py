@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 
 from dashboard.services.access import Access
+from dashboard.services.registry_health import standings
 from registryui import __version__
 
 from . import links
+from .registries import RegistryState, state_of
 
 THEMES = ("system", "light", "dark")
 THEME_COOKIE = "strata_theme"
+MIN_CHOICES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A registry in the switcher; `is_here`: it is the one that the page is about."""
+
+    state: RegistryState
+    is_here: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Switcher:
+    """The registries to choose from, where there are several; `here` is the page's own, None for none."""
+
+    choices: Sequence[Choice] = ()
+
+    @property
+    def here(self) -> Choice | None:
+        """The choice that was made."""
+        return next((choice for choice in self.choices if choice.is_here), None)
+
+
+def _switcher(access: Access | None) -> Switcher:
+    """One query; without a registry to choose from nothing is shown."""
+    states = [state_of(standing) for standing in standings()]
+    if len(states) < MIN_CHOICES:
+        return Switcher()
+    here = access.registry.slug if access else ""
+    return Switcher([Choice(state, state.slug == here) for state in states])
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
@@ -32,6 +67,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "home_url": links.repositories(access.registry) if access else "",
         "storage_url": links.storage(access.registry) if access else "",
         "status_url": links.status(access.registry) if access else "",
+        "switcher": SimpleLazyObject(lambda: _switcher(access)),  # asked by whole pages alone, not by fragments
         "section": getattr(request, "section", ""),
         "index_as_of": getattr(request, "index_as_of", None),
         "htmx_fragment": getattr(request, "is_fragment", False),

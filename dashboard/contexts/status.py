@@ -213,11 +213,11 @@ def _notifications(registry: Registry, notified: Notified) -> Line:
             if registry.from_environment
             else _("Give this registry a token for its notifications, and add this to its configuration:")
         )
-        return Line(name, Level.WARNING, _("Not set up"), found, fix, _endpoint(registry))
+        return Line(name, Level.WARNING, _("Not set up"), found, fix, endpoint(registry))
     if arrival.last_at is None:
         found = _("A token is set; the registry has sent nothing.")
         fix = _("Add this to the registry's configuration and restart it, then push or pull something:")
-        return Line(name, Level.WARNING, _("None yet"), found, fix, _endpoint(registry))
+        return Line(name, Level.WARNING, _("None yet"), found, fix, endpoint(registry))
     found = _("The last came %(when)s; today: %(count)s.") % {
         "when": relative(arrival.last_at),
         "count": count(arrival.count_today),
@@ -232,9 +232,9 @@ def _notifications(registry: Registry, notified: Notified) -> Line:
     return Line(name, Level.GOOD, _("Arriving"), found)
 
 
-def _endpoint(registry: Registry) -> str:
-    """What the registry's configuration needs. The token itself is shown to nobody."""
+def endpoint(registry: Registry, token: str = "") -> str:
+    """What the registry's configuration needs: with the token where it was just made, else it is shown to nobody."""
     return _ENDPOINT % {
         "url": urljoin(settings.BASE_URL, reverse("events", args=[registry.slug])),
-        "token": "<DASHBOARD_EVENTS_TOKEN>" if registry.from_environment else "<" + _("the token") + ">",
+        "token": token or ("<DASHBOARD_EVENTS_TOKEN>" if registry.from_environment else "<" + _("the token") + ">"),
     }

@@ -6,15 +6,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
 
-from dashboard.models import Registry
+from dashboard.contexts.registries import state_of
+from dashboard.services.registry_health import standings
 
 from .pages import render_page
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """To the only registry; a list where there are several; what to do where there is none."""
-    registries = list(Registry.objects.all()[:100])
-    if len(registries) == 1:
-        return redirect("repositories", slug=registries[0].slug)
-    return render_page(request, "home.html", {"registries": registries})
+    """To the only registry; a list where there are several; what to do where there is none. No registry is asked."""
+    found = standings(counted=True)
+    if len(found) == 1:
+        return redirect("repositories", slug=found[0].registry.slug)
+    return render_page(request, "home.html", {"lines": [state_of(standing) for standing in found]})

@@ -17,4 +17,4 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Says how many were rotated, and how many no configured key can read."""
         rotated, unreadable = credentials.rotate_all()
-        self.stdout.write(f"{rotated} credentials encrypted anew, {unreadable} unreadable (to be entered again)")
+        self.stdout.write(f"{rotated} secrets encrypted anew, {unreadable} unreadable (to be entered again)")
