@@ -17,7 +17,7 @@ from dashboard.registry.references import is_tag
 
 from .attached import Attached, attached_to
 from .image_strata import Stratum, strata_of
-from .lists import MAX_EXPORTED, PAGE_SIZE, Column, ListQuery, Page, bounds, holding_platform
+from .lists import MAX_EXPORTED, PAGE_SIZE, Column, Kept, ListQuery, Page, bounds, holding_platform
 
 COLUMNS = {
     "name": Column("sort_key", descending=False),
@@ -28,6 +28,10 @@ COLUMNS = {
 }
 DEFAULT_ORDER = "pushed"
 MAX_ALIASES = 5000
+
+_counts = Kept()
+"""Rows and images of repositories, for as long as nothing of a repository changed by which they could."""
+
 _FIELDS = (
     "pk", "name", "digest", "manifest", "manifest__kind", "manifest__artifact_type", "bytes", "is_partial", "platforms",
     "since", "since_is_push", "created_at", "pulled_at", "about", "error_code",
@@ -95,7 +99,8 @@ def names_on_page(repository: IndexedRepository, query: ListQuery) -> list[str]:
 def tags(repository: IndexedRepository, query: ListQuery) -> TagList:
     """A page of the tags. The number of queries does not depend on the rows."""
     every = _rows(repository)
-    counted = every.aggregate(rows=Count("pk"), images=Count("digest", distinct=True))
+    key = (repository.pk, repository.tags, repository.bytes, repository.exclusive_bytes, repository.pushed_at)
+    counted = _counts.get(key, lambda: every.aggregate(rows=Count("pk"), images=Count("digest", distinct=True)))
     rows = _filtered(every, query)
     total = rows.count() if query.is_filtered else counted["rows"]
     number, pages, first = bounds(total, query.page)
