@@ -104,6 +104,7 @@ class ImagePage:
     attached: Sequence[tuple[str, str]]
     base: BaseLink | None
     exclusive_bytes: int | None
+    besides: str
     subject_digest: str
     subject_url: str
     entries: Sequence[Entry]
@@ -181,6 +182,7 @@ def image_page(access: Access, repository: str, tag: str, found: Inspection) -> 
         attached=[(legible(name, 100), links.tag(registry, repository, name)) for name in found.around.attached],
         base=_base(access, found),
         exclusive_bytes=_exclusive(real_layers, layers_bytes) if found.around.others else None,
+        besides=_width(found.around.others, found.around.base, found.around.attached),
         subject_digest=shown.subject.digest if shown and shown.subject else "",
         subject_url=links.manifest(registry, repository, shown.subject.digest) if shown and shown.subject else "",
         entries=entries,
@@ -209,6 +211,11 @@ def _base(access: Access, found: Inspection) -> BaseLink | None:
         return None
     url = links.tag(access.registry, base.repository, base.tag)
     return BaseLink(f"{base.repository}:{base.tag}", url, base.others, base.layers)
+
+
+def _width(*besides: object) -> str:
+    """The width of the boxes that the index adds: together they fill a row."""
+    return {1: "w12", 2: "w6"}.get(sum(map(bool, besides)), "w4")
 
 
 def _exclusive(layers: Sequence[LayerLine], total: int) -> int:

@@ -2,6 +2,8 @@
 
 Content is stored once, whoever holds it: manifests (`IndexedManifest`) with what they refer to. A repository reaches it
 through its revisions and tags; a query that shows content starts at a repository that the person may read.
+A reference that a constraint of the same row begins with has no index of its own.
+
 Sort keys are bytes, so that every database orders them alike (services/index/sort_keys.py).
 """
 
@@ -59,7 +61,7 @@ class IndexedManifest(models.Model):
 class ManifestBlob(models.Model):
     """A manifest's config or one of its layers, in order from the base; each digest once."""
 
-    manifest = models.ForeignKey(IndexedManifest, on_delete=models.CASCADE, related_name="blobs")
+    manifest = models.ForeignKey(IndexedManifest, on_delete=models.CASCADE, related_name="blobs", db_index=False)
     blob = models.ForeignKey(IndexedBlob, on_delete=models.CASCADE, related_name="uses")
     position = models.PositiveIntegerField()
     is_layer = models.BooleanField()
@@ -76,7 +78,7 @@ class ManifestBlob(models.Model):
 class ManifestEntry(models.Model):
     """An entry of an index: the child's digest, and what the index says of it. `attests`: the image it is about."""
 
-    manifest = models.ForeignKey(IndexedManifest, on_delete=models.CASCADE, related_name="entries")
+    manifest = models.ForeignKey(IndexedManifest, on_delete=models.CASCADE, related_name="entries", db_index=False)
     position = models.PositiveIntegerField()
     digest = models.CharField(max_length=MAX_DIGEST, db_index=True)
     platform = models.CharField(max_length=100, blank=True)
@@ -117,7 +119,7 @@ class IndexedRepository(models.Model):
     A row without `read_at` is being written for the first time and is shown nowhere.
     """
 
-    registry = models.ForeignKey(Registry, on_delete=models.CASCADE, related_name="repositories")
+    registry = models.ForeignKey(Registry, on_delete=models.CASCADE, related_name="repositories", db_index=False)
     name = models.CharField(max_length=255)
     namespace = models.CharField(max_length=255, blank=True)
     sort_key = models.BinaryField(max_length=1200)
@@ -155,10 +157,11 @@ class IndexedTag(models.Model):
     `manifest` is None where the digest could not be read (`error_code` tells why). `since` is when it began to point
     here: the push where the source tells it (`since_is_push`), else when we saw it first. `bytes` are compressed, for
     an index over the children that the repository holds; None where unknown. `platforms` are words `linux/amd64`, one
-    that is missing begins with `!`. `about` is the digest that a signature, attestation or SBOM belongs to.
+    that is missing begins with `!`. `stamp` is the time of the storage's link in nanoseconds, to be
+    compared. `about` is the digest that a signature, attestation or SBOM belongs to.
     """
 
-    repository = models.ForeignKey(IndexedRepository, on_delete=models.CASCADE, related_name="tag_rows")
+    repository = models.ForeignKey(IndexedRepository, on_delete=models.CASCADE, related_name="tag_rows", db_index=False)
     name = models.CharField(max_length=128)
     sort_key = models.BinaryField(max_length=700)
     digest = models.CharField(max_length=MAX_DIGEST, db_index=True)
@@ -166,6 +169,7 @@ class IndexedTag(models.Model):
     read_at = models.DateTimeField()
     since = models.DateTimeField()
     since_is_push = models.BooleanField(default=False)
+    stamp = models.BigIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(null=True, blank=True)
     pulled_at = models.DateTimeField(null=True, blank=True)
     bytes = models.PositiveBigIntegerField(null=True, blank=True)
@@ -193,7 +197,9 @@ class IndexedTag(models.Model):
 class IndexedRevision(models.Model):
     """A manifest that a repository holds. `tagged`: reached by a tag, directly, through an index or by its subject."""
 
-    repository = models.ForeignKey(IndexedRepository, on_delete=models.CASCADE, related_name="revisions")
+    repository = models.ForeignKey(
+        IndexedRepository, on_delete=models.CASCADE, related_name="revisions", db_index=False
+    )
     manifest = models.ForeignKey(IndexedManifest, on_delete=models.CASCADE, related_name="holders")
     tagged = models.BooleanField(default=True)
 
@@ -209,7 +215,7 @@ class IndexedRevision(models.Model):
 class RepositoryBlob(models.Model):
     """A layer or config that a repository's revisions reach. `tagged`: a tagged revision is among them."""
 
-    repository = models.ForeignKey(IndexedRepository, on_delete=models.CASCADE, related_name="blobs")
+    repository = models.ForeignKey(IndexedRepository, on_delete=models.CASCADE, related_name="blobs", db_index=False)
     blob = models.ForeignKey(IndexedBlob, on_delete=models.CASCADE, related_name="holders")
     tagged = models.BooleanField(default=True)
 
@@ -227,7 +233,8 @@ class IndexState(models.Model):
 
     `notices` are objects {code, …}: a repository that failed, a shrink that was held back, a mount that is not the
     registry's. `reconciled_at`: the last one that also looked anew at what had not changed. `shrink_accepted`: an
-    administrator lets the next refresh remove what the shrink guard held back. `mount` is the last verdict on the mounted storage, with its time and the first difference.
+    administrator lets the next refresh remove what the shrink guard held back. `mount` is the last verdict on the
+    mounted storage, with its time and the first difference.
     """
 
     class Source(models.TextChoices):

@@ -35,11 +35,11 @@ _EMPTY_LINK_WAIT_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class TagLink:
-    """What a tag points at, and when that link was written (mtime, seconds since the epoch)."""
+    """What a tag points at, and when that link was written (mtime, nanoseconds since the epoch)."""
 
     tag: Tag
     digest: Digest
-    written: float
+    written: int
 
 
 class Reader:
@@ -79,13 +79,13 @@ class Reader:
             found.append((info.st_mtime, RepositoryName(name)))
         return found
 
-    def written(self, repository: RepositoryName, tags: Iterable[str]) -> dict[str, float]:
-        """When the link of each of these tags was written (seconds since the epoch), by `stat` alone.
+    def written(self, repository: RepositoryName, tags: Iterable[str]) -> dict[str, int]:
+        """When the link of each of these tags was written (nanoseconds since the epoch), by `stat` alone.
 
         Those that are not there are left out; one that is there and cannot be looked at was written at 0.
         """
         base = f"{self._v2}/{layout.repository(repository)}/{layout.TAGS}"
-        found: dict[str, float] = {}
+        found: dict[str, int] = {}
         try:
             fd = open_directory(base)
         except OSError:
@@ -93,11 +93,11 @@ class Reader:
         try:
             for tag in tags:
                 try:
-                    found[tag] = os.stat(f"{tag}/current/link", dir_fd=fd).st_mtime
+                    found[tag] = os.stat(f"{tag}/current/link", dir_fd=fd).st_mtime_ns
                 except (FileNotFoundError, NotADirectoryError):
                     continue
                 except OSError:
-                    found[tag] = 0.0
+                    found[tag] = 0
         finally:
             os.close(fd)
         return found
@@ -109,6 +109,10 @@ class Reader:
         except LinkMissing:
             return False
 
+    def tag_names(self, repository: RepositoryName) -> list[str]:
+        """What is in a repository's directory of tags, unordered; not all of it need be names of tags."""
+        return self._names(f"{layout.repository(repository)}/{layout.TAGS}")
+
     def tags(self, repository: RepositoryName) -> list[Tag]:
         """Names of the tags of a repository, sorted; entries that are no tag names are left out."""
         return sorted(
@@ -119,7 +123,7 @@ class Reader:
         """What a tag points at. Raises LinkMissing, LinkCorrupt or NotReadable."""
         path = layout.tag_link(repository, tag)
         digest = self._link(path)
-        return TagLink(tag, digest, self._stat(path).st_mtime)
+        return TagLink(tag, digest, self._stat(path).st_mtime_ns)
 
     def past(self, repository: RepositoryName, tag: Tag) -> list[TagLink]:
         """What a tag ever pointed at, each with when it last began to; unordered. Unreadable ones are left out."""
@@ -132,7 +136,7 @@ class Reader:
                         info = self._stat(f"{base}/{algorithm}/{name}/link")
                     except ContentError:
                         continue
-                    found.append(TagLink(tag, Digest(f"{algorithm}:{name}"), info.st_mtime))
+                    found.append(TagLink(tag, Digest(f"{algorithm}:{name}"), info.st_mtime_ns))
         return found
 
     def revisions(self, repository: RepositoryName) -> list[Digest]:

@@ -24,7 +24,7 @@ from .content_rows import Loaded
 from .documents import ROWS_AT_ONCE, chunks, learn
 from .history import Move
 from .readings import NOT_READ_YET, Held, PastTarget, Reader, Reading, TagReading
-from .rows import insert, insert_objects
+from .rows import insert, insert_objects, update_objects
 from .sort_keys import MAX_TAG_KEY, name_key, tree_key
 from .stored import Stored
 from .tag_changes import TagChanges, changes
@@ -34,9 +34,9 @@ MAX_KINDS = 100
 Since = dict[tuple[str, str], TagPeriod]
 Holding = TypeVar("Holding", IndexedRevision, RepositoryBlob)
 _NOT_READ = TagReading(None, error_code=NOT_READ_YET)
-_TAG_FIELDS = (
-    "digest", "manifest", "read_at", "since", "since_is_push", "created_at", "bytes", "is_partial", "platforms",
-    "about", "error_code",
+_TAG_COLUMNS = (
+    "digest", "manifest_id", "read_at", "since", "since_is_push", "stamp", "created_at", "bytes", "is_partial",
+    "platforms", "about", "error_code",
 )  # fmt: skip
 
 
@@ -118,7 +118,7 @@ class Batch:
                 made = TagChanges(names_count=True, after={}, come=list(part))
                 moves = made.moves(reading.repository, reading.began, self._how_learnt(row))
                 with transaction.atomic():
-                    IndexedTag.objects.bulk_create(part, ignore_conflicts=True)
+                    insert_objects(IndexedTag, part)
                     remembered = [target for tag in part for target in past.get(tag.name, ())]
                     history.remember_past(registry=self._registry, repository=reading.repository, past=remembered)
                     history.note(registry=self._registry, moves=moves, learnt=self._learnt)
@@ -156,7 +156,7 @@ class Batch:
         for part in chunks(gone):
             IndexedTag.objects.filter(pk__in=part).delete()
         insert_objects(IndexedTag, come)
-        IndexedTag.objects.bulk_update([*moved, *reread], _TAG_FIELDS, batch_size=200)
+        update_objects(IndexedTag, [*moved, *reread], _TAG_COLUMNS)
         self._applied.came += len(come)
         self._applied.moved += len(moved)
         self._applied.went += len(gone)
@@ -186,6 +186,7 @@ class Batch:
             or (period is not None and period.learnt != TagPeriod.Learnt.REFRESH)
             or (period is None and self._how_learnt(row) == TagPeriod.Learnt.EVENT),
             error_code=found.error_code,
+            stamp=found.stamp,
             about=content_rows.about(name, ""),
         )
         if found.digest is None:
@@ -235,7 +236,7 @@ class Batch:
         _replace(IndexedRevision, "manifest_id", list(tags), revisions)
         _replace(RepositoryBlob, "blob_id", list(tags), blobs)
         fields = ["read_at", "tags", "bytes", "platforms", "kinds", "pushed_at", "error_code"]
-        IndexedRepository.objects.bulk_update(rows.values(), fields, batch_size=200)
+        update_objects(IndexedRepository, rows.values(), fields)
 
     def _held_after(self, row: IndexedRepository, reading: Reading) -> set[str]:
         """What the repository holds: as listed, else what was learnt now and what was known of the other tags."""

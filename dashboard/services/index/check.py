@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from dashboard.models import IndexedRepository, IndexedTag, Registry
 from dashboard.registry.errors import Forbidden, RegistryError, RepositoryUnknown, Unauthorized
-from dashboard.registry.references import RepositoryName, Tag
+from dashboard.registry.references import RepositoryName, Tag, is_tag
 from dashboard.services import access as gate
 from dashboard.services.access import Access
 from dashboard.services.quick_writes import patience
@@ -116,14 +116,15 @@ def _by_storage(
         return _Found(reader, outcome, whole=True)
     if not reader.storage.has_repository(repository):
         raise _Absent
-    names = reader.storage.tags(repository)
-    rows = IndexedTag.objects.filter(repository=row).values_list("name", "since", "error_code")
-    known = {name: None if error else since for name, since, error in rows}
+    known = dict(IndexedTag.objects.filter(repository=row).values_list("name", "stamp"))
+    names = [Tag(name) for name in reader.storage.tag_names(repository) if name in known or is_tag(name)]
     whole = len(names) <= MAX_LINKS
     looked = names if whole else _some(names, shown, known)
     written = reader.storage.written(repository, looked)
     there = set(names) - (set(looked) - written.keys())
-    new = [name for name in looked if name in written and time_of(written[name]) != known.get(name)]
+    new = [name for name in looked if name in written and written[name] != known.get(name)]
+    if not new and there == known.keys():
+        return _Found(reader, None, whole)
     tags: dict[str, TagReading] = {
         name: found for name in new if (found := _link(reader, repository, name)) is not None
     }
@@ -144,7 +145,7 @@ def _link(reader: StorageReader, repository: RepositoryName, tag: Tag) -> TagRea
         link = reader.storage.tag(repository, tag)
     except ContentError as error:
         return None if error.code == "storage-link-missing" else TagReading(None, error_code=error.code)
-    return TagReading(link.digest, time_of(link.written))
+    return TagReading(link.digest, time_of(link.written), stamp=link.written)
 
 
 def _by_api(access: Access, repository: RepositoryName, row: IndexedRepository | None, shown: Sequence[str]) -> _Found:

@@ -27,11 +27,15 @@ Held = tuple[str, Digest]
 
 @dataclass(frozen=True, slots=True)
 class TagReading:
-    """A tag: its digest, or the code of the error that hid it. `pushed_at` only where the source knows it."""
+    """A tag: its digest, or the code of the error that hid it.
+
+    `pushed_at` only where the source knows it, `stamp` only where it has one to compare (a link's time in nanoseconds).
+    """
 
     digest: Digest | None
     pushed_at: dt.datetime | None = None
     error_code: str = ""
+    stamp: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Many narrow rows inserted at once: what `bulk_create` does, without an object and a compiled value for each.
+"""Many rows written at once: what `bulk_create` and `bulk_update` do, without compiling each value.
 
 The first index of a registry writes tens of rows for each image; made by the ORM they cost more than all reading.
 """
@@ -36,6 +36,21 @@ def insert_objects(model: type[models.Model], objects: Iterable[models.Model]) -
     """Inserts new rows made as objects; they do not learn their ids."""
     columns = [field.attname for field in model._meta.concrete_fields if not field.primary_key]
     insert(model, columns, ([getattr(one, column) for column in columns] for one in objects))
+
+
+def update_objects(model: type[models.Model], objects: Iterable[models.Model], columns: Sequence[str]) -> None:
+    """Writes these columns (attribute names) of objects that have rows, within the caller's transaction."""
+    quote = connection.ops.quote_name
+    fields = {field.attname: field for field in model._meta.concrete_fields}
+    times = [i for i, column in enumerate(columns) if isinstance(fields[column], models.DateTimeField)]
+    values = [_adapted([*(getattr(one, column) for column in columns), one.pk], times) for one in objects]
+    if not values:
+        return
+    assigned = ", ".join(f"{quote(str(fields[column].column))} = %s" for column in columns)
+    key = quote(str(model._meta.pk.column))
+    statement = f"UPDATE {quote(model._meta.db_table)} SET {assigned} WHERE {key} = %s"  # noqa: S608 (as above)
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, values)
 
 
 def _adapted(row: Sequence[Any], times: Sequence[int]) -> tuple[Any, ...]:

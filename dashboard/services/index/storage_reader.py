@@ -17,6 +17,8 @@ from dashboard.storage.reader import Reader
 
 from .readings import Held, Outcome, PastTarget, Reading, TagReading
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
 
 class StorageReader:
     """Reads the storage at `root` (the directory that holds `docker/registry/v2`). Raises StorageError without one."""
@@ -84,12 +86,12 @@ class StorageReader:
                 except ContentError as error:
                     tags[tag] = TagReading(None, error_code=error.code)
                 else:
-                    tags[tag] = TagReading(link.digest, time_of(link.written))
+                    tags[tag] = TagReading(link.digest, time_of(link.written), stamp=link.written)
             return Reading(repository, began, frozenset(tags), tags, frozenset(self.storage.revisions(name)))
         except StorageError as error:
             return error
 
 
-def time_of(seconds: float) -> dt.datetime:
-    """The moment that a file's time (seconds since the epoch) means."""
-    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+def time_of(nanoseconds: int) -> dt.datetime:
+    """The moment that a file's time (nanoseconds since the epoch) means."""
+    return _EPOCH + dt.timedelta(microseconds=nanoseconds // 1000)

@@ -29,6 +29,7 @@ from .batch import Batch
 from .documents import chunks
 from .history import Move
 from .readings import Reader, Reading
+from .rows import update_objects
 from .stored import Stored
 
 TAGS_AT_ONCE = 1000
@@ -92,8 +93,9 @@ def recount_exclusive(registry: Registry, repositories: Iterable[str] | None = N
         if row.exclusive_bytes != sums.get(row.pk, 0):
             row.exclusive_bytes = sums.get(row.pk, 0)
             stale.append(row)
-    for start in range(0, len(stale), 500):
-        IndexedRepository.objects.bulk_update(stale[start : start + 500], ["exclusive_bytes"])
+    for part in chunks(stale):
+        with transaction.atomic():
+            update_objects(IndexedRepository, part, ["exclusive_bytes"])
 
 
 def _groups(readings: Sequence[Reading]) -> Iterator[list[Reading]]:

@@ -23,7 +23,7 @@ def tree(tmp_path: Path) -> Tree:
 
 def test_a_tag_is_read_with_the_time_it_was_written(tree: Tree) -> None:
     digest = tree.image(APP, [])
-    os.utime(tree.tag(APP, "v1", digest), (5, 1_700_000_000.5))
+    os.utime(tree.tag(APP, "v1", digest), (5, 1_700_000_000_500_000_000))
     tree.tag(APP, "v0", digest)
     (tree.repository(APP) / "_manifests/tags/.stray").write_text("x")
 
@@ -31,7 +31,7 @@ def test_a_tag_is_read_with_the_time_it_was_written(tree: Tree) -> None:
 
     assert read.tags(APP) == ["v0", "v1"]
     link = read.tag(APP, Tag("v1"))
-    assert (link.digest, link.written) == (digest, 1_700_000_000.5)
+    assert (link.digest, link.written) == (digest, 1_700_000_000_500_000_000)
 
 
 def test_a_tag_that_is_missing_corrupt_or_no_file(tree: Tree) -> None:
