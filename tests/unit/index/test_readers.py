@@ -26,7 +26,7 @@ from tests.unit.index.support import (
     write_out,
 )
 
-BY_SOURCE = frozenset({"since", "since_is_push", "pushed_at"})
+BY_SOURCE = frozenset({"since", "since_is_push", "pushed_at", "stamp"})
 """Only the storage tells pushes."""
 
 
