@@ -53,9 +53,7 @@ def asking(text: str) -> str:
 def hits(page: Page) -> dict[str, list[str]]:
     """Heading of each group to the names of its hits, in order."""
     return {
-        words(section.css_first("h2")): [
-            "".join((link.text() or "").split()) for link in section.css("th a")
-        ]
+        words(section.css_first("h2")): ["".join((link.text() or "").split()) for link in section.css("th a")]
         for section in page.tree.css("main section.stack")
     }
 
