@@ -112,12 +112,12 @@ _CREDENTIAL: dict[str, Sentence] = {
     # reason of an Unauthorized for which nothing was asked
     CREDENTIAL_UNREADABLE: (
         _("The default credential of %(registry)s cannot be read"),
-        _("The password of %(user)s can no longer be decrypted: its key is gone. Nothing was asked, as nobody either."),
+        _("The password of %(user)s can no longer be decrypted: its key is gone. Nothing was asked without it either."),
         _("Enter the password again under Registries, or bring its key back to DASHBOARD_CREDENTIAL_KEYS."),
     ),
     CREDENTIAL_MISSING: (
         _("The default credential of %(registry)s has to be entered again"),
-        _("There is no password of %(user)s for this address. Nothing was asked, as nobody either."),
+        _("There is no password of %(user)s for this address. Nothing was asked without it either."),
         _("Enter the password under Registries."),
     ),
 }

@@ -20,7 +20,7 @@ from .formats import count, relative
 class RegistryState:
     """A registry as a line. `health`: good, failed, late, unread; `verdict` in two words, `said` in a short sentence.
 
-    `repositories` is "" where it depends on each person's own credential.
+    `repositories` is "" where it is not known, or depends on each person's own credential (`by_person`).
     """
 
     slug: str
@@ -31,6 +31,7 @@ class RegistryState:
     said: str
     as_of: dt.datetime | None
     repositories: str
+    by_person: bool
     home_url: str
     status_url: str
     from_environment: bool
@@ -40,7 +41,8 @@ class RegistryState:
 def state_of(standing: Standing) -> RegistryState:
     """The view model of one line."""
     registry = standing.registry
-    shown = standing.repositories is not None and registry.act_with == Registry.ActWith.DEFAULT
+    by_person = registry.act_with == Registry.ActWith.OWN
+    shown = standing.repositories is not None and standing.as_of is not None and not by_person
     return RegistryState(
         slug=registry.slug,
         host=registry.public_host,
@@ -55,6 +57,7 @@ def state_of(standing: Standing) -> RegistryState:
         said=_said(standing),
         as_of=standing.as_of,
         repositories=count(standing.repositories or 0) if shown else "",
+        by_person=by_person,
         home_url=links.repositories(registry),
         status_url=links.status(registry),
         from_environment=registry.from_environment,

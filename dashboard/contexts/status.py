@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from dashboard.models import Registry
 from dashboard.registry.auth import AuthScheme
 from dashboard.registry.client import Capabilities, Deletion, Family
-from dashboard.registry.errors import RegistryError
+from dashboard.registry.errors import RegistryError, Unauthorized
 from dashboard.registry.results import DELETES_TAGS_ALTHOUGH_DISABLED
 from dashboard.services.access import Access
 from dashboard.services.connections import ActingWith
@@ -122,7 +122,9 @@ def _registry(status: Status) -> Line:
 
 def _authentication(access: Access, status: Status) -> Line:
     if isinstance(status.ping, RegistryError):
-        return Line(_("Authentication"), Level.WARNING, _("Not known"), _("The registry did not answer."))
+        refused = isinstance(status.ping, Unauthorized)  # by ourselves: the default credential cannot be had
+        found = _("The registry was not asked.") if refused else _("The registry did not answer.")
+        return Line(_("Authentication"), Level.WARNING, _("Not known"), found)
     schemes = {
         AuthScheme.NONE: _("Asks nobody for a password"),
         AuthScheme.BASIC: _("Name and password (htpasswd)"),
@@ -149,6 +151,8 @@ def _authentication(access: Access, status: Status) -> Line:
         _("Set your credential on the account page.")
         if access.registry.act_with == Registry.ActWith.OWN
         else _("Set DASHBOARD_REGISTRY_USERNAME and DASHBOARD_REGISTRY_PASSWORD.")
+        if access.registry.from_environment
+        else _("Enter another default credential under Registries.")
     )
     return Line(_("Authentication"), Level.BAD, _("Refused"), f"{verdict}. {who} " + _("It answered 401."), fix)
 
@@ -194,7 +198,9 @@ def _mount(registry: Registry, storage: Path | StorageError | None) -> Line:
             Level.WARNING,
             _("Not mounted here"),
             _("The storage page has nothing to read."),
-            _("Mount the registry's storage, read-only is enough, and set DASHBOARD_STORAGE_ROOT."),
+            _("Mount the registry's storage, read-only is enough, and set DASHBOARD_STORAGE_ROOT.")
+            if registry.from_environment
+            else _("Mount the registry's storage, read-only is enough, and name its directory under Registries."),
         )
     if isinstance(storage, StorageError):
         problem = problem_of(storage)
