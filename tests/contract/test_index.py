@@ -22,7 +22,7 @@ from tests.unit.index.support import done, index_of, tags_of
 
 pytestmark = [pytest.mark.contract, pytest.mark.django_db]
 
-FROM_STORAGE_ALONE = frozenset({"since", "since_is_push", "pushed_at"})
+FROM_STORAGE_ALONE = frozenset({"since", "since_is_push", "stamp", "pushed_at"})
 Mount = IndexState.Mount
 
 
@@ -148,8 +148,8 @@ def test_both_sources_give_equal_rows(client: RegistryClient, registry: Registry
 
 
 @pytest.mark.parametrize("source", ["storage", "api"])
-def test_refresh_and_check_cost_no_pull(client: RegistryClient, registry: Registry, jonas: User, source: str) -> None:
-    """Nothing that is known is read again: both leave the rows as they are."""
+def test_second_refresh_and_check_find_nothing_new(client: RegistryClient, registry: Registry, jonas: User, source: str) -> None:
+    """Both leave the rows as they are."""
     fill(client)
     if source == "api":
         registry.storage_root = ""
