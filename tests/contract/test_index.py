@@ -148,7 +148,9 @@ def test_both_sources_give_equal_rows(client: RegistryClient, registry: Registry
 
 
 @pytest.mark.parametrize("source", ["storage", "api"])
-def test_second_refresh_and_check_find_nothing_new(client: RegistryClient, registry: Registry, jonas: User, source: str) -> None:
+def test_second_refresh_and_check_find_nothing_new(
+    client: RegistryClient, registry: Registry, jonas: User, source: str
+) -> None:
     """Both leave the rows as they are."""
     fill(client)
     if source == "api":
