@@ -128,6 +128,7 @@ class RepositoriesPage:
     empty: Sequence[EmptyName]
     empty_count: int
     namespaces: Sequence[Choice]
+    more_namespaces: bool
     platforms: Sequence[Choice]
     orders: Sequence[Choice]
     heads: Mapping[str, Head]
@@ -191,6 +192,7 @@ def repositories_page(
             replace(choice, label=f"{legible(choice.value, MAX_NAME)}/")
             for choice in choices(found.namespaces, query.namespace)
         ],
+        more_namespaces=found.more_namespaces,
         platforms=choices(found.platforms, query.platform),
         orders=orders(query, ORDERS),
         heads=heads(path, query, COLUMNS, DEFAULT_ORDER),

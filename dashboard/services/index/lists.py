@@ -156,9 +156,10 @@ def _needs_no_answer(access: Access, state: IndexState, error: RegistryError) ->
 
 
 class Kept:
-    """Sums that this process has counted, by all that they follow from; the least used are forgotten."""
+    """What this process has counted, by all that it follows from; of more than `most` the least used is forgotten."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_KEPT) -> None:
+        self._most = most
         self._values: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -182,5 +183,5 @@ class Kept:
         """Keeps `value` under `key`."""
         with self._lock:
             self._values[key] = value
-            while len(self._values) > MAX_KEPT:
+            while len(self._values) > self._most:
                 self._values.popitem(last=False)

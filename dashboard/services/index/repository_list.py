@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import BigIntegerField, DateTimeField, F, Field, Func, OuterRef, Q, QuerySet, Subquery
 
 from dashboard.models import IndexedRepository, IndexedTag, Registry
+from dashboard.registry.references import namespace_of
 from dashboard.services.access import Visible
+from dashboard.services.ordering import natural_key
 
-from .lists import MAX_EXPORTED, PAGE_SIZE, Column, Kept, ListQuery, Page, bounds, holding_platform, known
+from .lists import MAX_EXPORTED, PAGE_SIZE, Column, Kept, ListQuery, Order, Page, bounds, holding_platform, known
 from .namespaces import Root, Sheet, Space, Sums, in_order, sheets, sum_up
 from .sums import FEW_AT_ONCE, MAX_AT_ONCE, Bytes, Together, each_once
 
@@ -24,8 +27,9 @@ COLUMNS = {
     "pulled": Column("pulled_at", nullable=True),
 }
 DEFAULT_ORDER = "pushed"
-MAX_EMPTY_NAMED = 100
-MAX_NAMESPACES = 1000
+MAX_EMPTY_NAMED, MAX_EMPTY = 100, 1000
+MAX_NAMESPACES = 100
+"""Offered to choose from; where there are more, people type."""
 _FIELDS = (
     "pk", "name", "namespace", "tags", "bytes", "exclusive_bytes", "platforms", "kinds", "pushed_at", "pulled_at",
     "error_code",
@@ -33,6 +37,8 @@ _FIELDS = (
 _HOLDS_SOMETHING = Q(tags__gt=0) | ~Q(error_code="")
 
 _platforms = Kept()
+_spaces = Kept(most=16)
+MAX_SPACES_KEPT = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,8 @@ class RepositoryList:
     """A page of repositories.
 
     `all` sums up all that this person may see and that hold something, `chosen` what the filter leaves of it. `empty`
-    names some of the `empty_count` that hold no tag. `complete`: nothing is missing because it could not be asked.
+    names some of the `empty_count` that hold no tag. `more_namespaces` than are named. `complete`: nothing
+    is missing because it could not be asked.
     """
 
     page: Page[Group]
@@ -86,6 +93,7 @@ class RepositoryList:
     chosen: Sums
     chosen_bytes: Bytes
     namespaces: Sequence[str]
+    more_namespaces: bool
     platforms: Sequence[str]
     empty: Sequence[str]
     empty_count: int
@@ -97,11 +105,12 @@ def repositories(registry: Registry, visible: Visible, query: ListQuery) -> Repo
     base = known(registry, visible)
     everything = base.filter(_HOLDS_SOMETHING)
     rows = _filtered(everything, query)
-    spaces = sum_up(rows, query.order)
-    chosen = Sums.of(space.sums for space in spaces)
-    all_spaces = sum_up(everything, query.order) if query.is_filtered else spaces
-    whole = Sums.of(space.sums for space in all_spaces) if query.is_filtered else chosen
-    state = (whole.repositories, whole.tags, whole.bytes, whole.exclusive, whole.pushed_at, visible.filter)
+    version = _version(registry)
+    all_spaces = _all_spaces(everything, query.order, (registry.pk, version, visible.filter))
+    state = (version[:-1], visible.filter)  # what pulls do not change
+    whole = Sums.of(space.sums for space in all_spaces)
+    spaces = sum_up(rows, query.order) if query.is_filtered else all_spaces
+    chosen = Sums.of(space.sums for space in spaces) if query.is_filtered else whole
     page: Page[tuple[Root | None, Space | None, list[RepositoryRow]]]
     page = _flat(rows, query, chosen) if query.flat else _tree(rows, query, in_order(spaces, query.order), chosen)
     wanted = {"all": _together(everything, whole), "chosen": _together(rows, chosen)}
@@ -112,17 +121,19 @@ def repositories(registry: Registry, visible: Visible, query: ListQuery) -> Repo
             wanted[space.namespace] = _together(rows.filter(namespace=space.namespace), space.sums)
     at_once = FEW_AT_ONCE if visible.filter else MAX_AT_ONCE
     sums = each_once(registry, wanted, (state, query.contains, query.namespace, query.platform), at_once=at_once)
-    empty = _filtered(base.exclude(_HOLDS_SOMETHING), query)
+    empty = _filtered(base.filter(tags=0, error_code=""), query)
+    empty_names = sorted(empty.values_list("name", flat=True)[: MAX_EMPTY + 1], key=natural_key)
     return RepositoryList(
         page=Page(list(_headed(page.rows, sums)), page.number, page.pages, page.total, page.first),
         all=whole,
         all_bytes=sums["all"],
         chosen=chosen,
         chosen_bytes=sums["chosen"],
-        namespaces=_namespaces(all_spaces),
+        namespaces=(namespaces := _namespaces(all_spaces))[:MAX_NAMESPACES],
+        more_namespaces=len(namespaces) > MAX_NAMESPACES,
         platforms=_platforms.get((registry.pk, state), lambda: _words(everything)),
-        empty=list(empty.order_by("sort_key").values_list("name", flat=True)[:MAX_EMPTY_NAMED]),
-        empty_count=empty.count(),
+        empty=empty_names[:MAX_EMPTY_NAMED],
+        empty_count=len(empty_names) if len(empty_names) <= MAX_EMPTY else empty.count(),
         complete=visible.complete,
     )
 
@@ -141,6 +152,41 @@ def exported(registry: Registry, visible: Visible, query: ListQuery) -> Iterator
             sent += len(found)
         if sent >= MAX_EXPORTED:
             return
+
+
+def _version(registry: Registry) -> tuple[object, ...]:
+    """What changes with whatever lists sum up, pulls last; read from the columns' own indexes alone: all but free."""
+    rows = IndexedRepository.objects.filter(registry=registry).order_by()
+
+    def told(function: str, field: str, output: Field[Any, Any]) -> Subquery:
+        return Subquery(rows.annotate(told=Func(F(field), function=function, output_field=output)).values("told"))
+
+    number = BigIntegerField()
+
+    found: tuple[object, ...] = (
+        Registry.objects.filter(pk=registry.pk)
+        .values_list(
+            told("COUNT", "bytes", number),
+            told("SUM", "bytes", number),
+            told("SUM", "exclusive_bytes", number),
+            told("SUM", "tags", number),
+            told("MAX", "pushed_at", DateTimeField()),
+            told("MAX", "pulled_at", DateTimeField()),
+        )
+        .get()
+    )
+    return found
+
+
+def _all_spaces(rows: QuerySet[IndexedRepository], order: Order, state: Hashable) -> list[Space]:
+    """What each namespace sums to without a filter; kept until something changes."""
+    key = (state, order)
+    kept: list[Space] | None = _spaces.known(key)
+    if kept is None:
+        kept = sum_up(rows, order)
+        if len(kept) <= MAX_SPACES_KEPT:
+            _spaces.put(key, kept)
+    return kept
 
 
 def _filtered(rows: QuerySet[IndexedRepository], query: ListQuery) -> QuerySet[IndexedRepository]:
@@ -256,12 +302,16 @@ def _told(values: list[object] | None) -> tuple[bool, str, str]:
 
 
 def _namespaces(spaces: Sequence[Space]) -> list[str]:
-    """Every namespace and what is above it."""
-    found = set()
+    """Every namespace and what is above it; the first components alone where that is too much to choose from."""
+    found: set[str] = set()
     for space in spaces:
-        parts = space.namespace.split("/")
-        found |= {"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
-    return sorted(found - {""})[:MAX_NAMESPACES]
+        namespace = space.namespace
+        while namespace and namespace not in found:
+            found.add(namespace)
+            namespace = namespace_of(namespace)
+    if len(found) > MAX_NAMESPACES:
+        found = {namespace for namespace in found if "/" not in namespace}
+    return sorted(found)
 
 
 def _words(rows: QuerySet[IndexedRepository]) -> list[str]:
