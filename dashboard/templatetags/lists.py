@@ -29,9 +29,15 @@ def pieces(bar: Iterable[Segment]) -> SafeString:
     """The rectangles of a strata bar; the key of each is its class. All three texts are our own: nothing to escape."""
     return SafeString(
         "".join(
-            f'<rect class="seg {piece.key}" x="{piece.x}" y="0" width="{piece.width}" height="100%"/>' for piece in bar
+            f'<rect class="seg {piece.key}{_thin(piece.width)}" x="{piece.x}" y="0" width="{piece.width}" height="100%"/>'
+            for piece in bar
         )
     )
+
+
+def _thin(width: str) -> str:
+    """A piece that its own border would cover goes without one."""
+    return " thin" if float(width.rstrip("%")) < 1 else ""
 
 
 @register.filter
