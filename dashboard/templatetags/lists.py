@@ -29,8 +29,8 @@ def pieces(bar: Iterable[Segment]) -> SafeString:
     """The rectangles of a strata bar; the key of each is its class. All three texts are our own: nothing to escape."""
     return SafeString(
         "".join(
-            f'<rect class="seg {piece.key}{_thin(piece.width)}" x="{piece.x}" y="0" width="{piece.width}" height="100%"/>'
-            for piece in bar
+            f'<rect class="seg {part.key}{_thin(part.width)}" x="{part.x}" y="0" width="{part.width}" height="100%"/>'
+            for part in bar
         )
     )
 
