@@ -142,6 +142,7 @@ def _fill(run: Run, supervisor: Supervisor, demo: demo_registry.DemoRegistry) ->
     say("Filling the demo registry (once) …")
     # Forced, because an earlier start may have been ended in the middle of it.
     supervisor.run("demo", [*MANAGE, "demo", "--force", "--people", str(run.secrets)], run.environment)
+    supervisor.run("index", [*MANAGE, "refresh_index"], run.environment)  # later starts leave it to the worker
     filled.write_text(_database(run))
 
 

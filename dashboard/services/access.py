@@ -114,7 +114,13 @@ def has_rights_per_repository(access: Access) -> bool:
     if standing.scheme is AuthScheme.BEARER:
         return True
     if standing.status != HTTPStatus.OK:
-        raise Unauthorized("ping", access.registry.public_host, user=access.acting.name, status=standing.status)
+        raise Unauthorized(
+            "ping",
+            access.registry.public_host,
+            user=access.acting.name,
+            status=standing.status,
+            reason=standing.refusal,
+        )
     return False
 
 

@@ -132,7 +132,7 @@ def test_password_is_kept_as_the_persons_own_credential(
         "accepted",
         SECRET,
     )
-    assert look(client, "/registries/default/").texts("table.repos .name") == ["app"]
+    assert "as ada" in look(client, "/registries/default/").text(".account-menu")
 
 
 def test_next_time_it_is_the_same_person_with_the_new_password(
