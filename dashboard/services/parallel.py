@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -23,6 +23,22 @@ def each(keys: Iterable[K], ask: Callable[[K], R]) -> dict[K, R | RegistryError]
     with ThreadPoolExecutor(max_workers=min(CONCURRENCY, len(distinct)), thread_name_prefix="registry") as pool:
         asked: dict[K, Future[R | RegistryError]] = {key: pool.submit(_answer, ask, key) for key in distinct}
         return {key: future.result() for key, future in asked.items()}
+
+
+def ahead(items: Iterable[K], ask: Callable[[K], R]) -> Iterator[tuple[K, R]]:
+    """Each item with `ask(item)`, in order; the next one is being asked while the caller works on this one.
+
+    `ask` runs in another thread and must not touch the database. What it raises is raised here.
+    """
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead") as pool:
+        waiting: tuple[K, Future[R]] | None = None
+        for item in items:
+            following = item, pool.submit(ask, item)
+            if waiting is not None:
+                yield waiting[0], waiting[1].result()
+            waiting = following
+        if waiting is not None:
+            yield waiting[0], waiting[1].result()
 
 
 def _answer(ask: Callable[[K], R], key: K) -> R | RegistryError:

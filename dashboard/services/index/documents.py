@@ -30,6 +30,7 @@ from dashboard.registry.manifests import ImageConfig, Kind, Manifest, parse_conf
 from dashboard.registry.media_types import IMAGE_CONFIG_TYPES
 from dashboard.registry.references import Digest, is_digest, matches
 from dashboard.registry.times import parse_time
+from dashboard.services import parallel
 from dashboard.storage.errors import BlobMissing
 
 from .readings import Held, Reader
@@ -128,19 +129,18 @@ def _obtain(reader: Reader, unknown: list[Held]) -> tuple[set[Held], dict[Held, 
     while pending:
         once = {digest: (repository, digest) for repository, digest in reversed(pending)}
         asked = list(once.values())
-        for part in chunks(asked, FETCHED_AT_ONCE):
-            failed |= _fetch(reader, part)
+        for part, answers in parallel.ahead(chunks(asked, FETCHED_AT_ONCE), reader.manifests):
+            failed |= _take(reader, part, answers)
         fetched |= {key for key in asked if key not in failed}
         good = {digest for _, digest in fetched}
         pending = [key for key in pending if key not in failed and key[1] not in good]
     return fetched, failed
 
 
-def _fetch(reader: Reader, wanted: Sequence[Held]) -> dict[Held, str]:
-    """Reads and keeps manifests that are not in the index; the error codes of those that could not be had."""
+def _take(reader: Reader, wanted: Sequence[Held], answers: Mapping[Held, RawManifest | Exception]) -> dict[Held, str]:
+    """Keeps manifests that were fetched, with their configs; the error codes of those that could not be had."""
     errors: dict[Held, str] = {}
     good: dict[Digest, RawManifest] = {}
-    answers = reader.manifests(wanted)
     _stop_if_gone(answers.values())
     for key, answer in answers.items():
         if isinstance(answer, Exception):
@@ -222,7 +222,7 @@ def keep(manifests: list[Manifest], raw: Mapping[Digest, bytes], raw_configs: Ma
         return
     manifests = sorted(manifests, key=lambda m: m.digest)
     sizes = {d.digest: _bytes(d.size) for m in manifests for d in m.content() if not d.is_foreign}
-    parsed = {digest: parse_config(text) for digest, text in raw_configs.items()}
+    parsed = {digest: parse_config(text, with_history=False) for digest, text in raw_configs.items()}
     contents = [
         *((m.digest, storable(m.media_type, MAX_TEXT), raw[m.digest]) for m in manifests),
         *((digest, "", text) for digest, text in raw_configs.items()),
