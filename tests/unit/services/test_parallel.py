@@ -8,7 +8,7 @@ import time
 import pytest
 
 from dashboard.registry.errors import TimedOut
-from dashboard.services.parallel import CONCURRENCY, each
+from dashboard.services.parallel import CONCURRENCY, ahead, each
 
 
 def test_each_key_once_in_order() -> None:
@@ -52,3 +52,28 @@ def test_no_more_at_once_than_said() -> None:
 
 def test_nothing_to_ask() -> None:
     assert each([], lambda key: key) == {}
+
+
+def test_the_next_is_asked_while_this_one_is_worked_on() -> None:
+    asked = [threading.Event() for _ in range(3)]
+
+    def ask(item: int) -> int:
+        asked[item].set()
+        return item * 10
+
+    for item, answer in ahead([0, 1, 2], ask):
+        assert answer == item * 10
+        if item < 2:
+            assert asked[item + 1].wait(5)
+
+
+def test_what_asking_ahead_raises_is_raised_in_its_turn() -> None:
+    def ask(item: int) -> int:
+        if item == 1:
+            raise TimedOut("tags", "registry.test")
+        return item
+
+    found = ahead([0, 1, 2], ask)
+    assert next(found) == (0, 0)
+    with pytest.raises(TimedOut):
+        next(found)
