@@ -10,6 +10,7 @@ from dashboard.views import (
     delete,
     events,
     health,
+    history,
     home,
     image,
     jobs,
@@ -76,5 +77,6 @@ urlpatterns = [
     path(f"{REPOSITORY}-/manifests/<segment:digest>/", image.manifest, name="manifest"),
     path(f"{REPOSITORY}-/blobs/<segment:digest>/", blob.blob, name="blob"),
     path(f"{REPOSITORY}-/delete/", delete.delete, name="delete"),
+    path(f"{REPOSITORY}-/history/", history.history, name="history"),
     path(REPOSITORY, tags.tags, name="tags"),
 ]

@@ -1,0 +1,39 @@
+"""What the tags of a repository pointed to, and when."""
+
+from __future__ import annotations
+
+from django.http import HttpResponseBase
+from django.views.decorators.http import require_safe
+
+from dashboard.contexts.history import FIELDS, history_page, period_record
+from dashboard.models import IndexState
+from dashboard.services.index import lists, tag_history
+from dashboard.services.index.tag_list import repository_row
+from dashboard.services.index.update import state_of
+
+from .pages import Request, as_file, enter, export_format, list_query, render_page, repository_name
+
+
+@require_safe
+def history(request: Request, slug: str, repository: str) -> HttpResponseBase:
+    """A page of the history; the list alone for htmx; the whole history as a file. Asks only the gate's questions.
+
+    A repository that is gone keeps its history. One that neither the index nor the history knows is asked for, so that
+    a name that never was is a 404.
+    """
+    access = enter(request, slug)
+    name = repository_name(repository)
+    state = state_of(access.registry)
+    lists.enter(access, state, name)
+    query = list_query(request, tag_history.COLUMNS, tag_history.DEFAULT_ORDER)
+    row = repository_row(access.registry, name)
+    found = tag_history.periods(access.registry, name, query)
+    if row is None and not found.known:
+        access.session.tags(name)
+    if file_format := export_format(request):
+        records = (period_record(name, each) for each in tag_history.exported(access.registry, name, query))
+        return as_file(records, FIELDS, file_format, f"{name.replace('/', '-')}-history")
+    request.index_as_of = state.refreshed_at
+    exact = state.source == IndexState.Source.STORAGE
+    page = history_page(access, name, row, query, found, exact=exact)
+    return render_page(request, "history.html", {"page": page}, fragment="list")
