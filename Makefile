@@ -41,9 +41,10 @@ lock: ## versions and hashes of requirements*.in written anew (UPGRADE=1 for the
 	@$(PYTHON) -m tools.environment development
 	@$(VENV)/python -m tools.lock $(if $(UPGRADE),--upgrade)
 
-bench: ## what reading a storage directory costs, against du (ARGS=… goes to the benchmark)
+bench: ## what scan, index and lists cost, as ratios within one run (ARGS="index lists")
 	@$(PYTHON) -m tools.environment development
-	@$(VENV)/python -m benchmarks.storage $(ARGS)
+	@$(PYTHON) -m tools.packages tests
+	@$(VENV)/python -m benchmarks $(ARGS)
 
 setup: ## what `make test` needs, without running a test
 	@$(PYTHON) -m tools.environment development

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 MAX_OF_DU = 4.0
 MIN_OF_BARE = 0.8
 MAX_OF_STAT = 2.0
-CHECKED_TAGS = 5000
 T = TypeVar("T")
 
 
@@ -39,6 +38,7 @@ def main() -> int:
     """Runs the comparisons; 0 if everything holds."""
     parser = argparse.ArgumentParser(description="what the index costs")
     parser.add_argument("--inodes", type=int, default=100_000, help="size of the tree (default: 100000)")
+    parser.add_argument("--tags", type=int, default=5000, help="of the repository that is checked (default: 5000)")
     parser.add_argument("--runs", type=int, default=3, help="how often each side runs (default: 3)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="strata-bench-") as made, _django(Path(made)):
@@ -56,7 +56,7 @@ def main() -> int:
             failures = [
                 *_by_storage(running.url, running.root, arguments.runs),
                 *_by_api(running.url, arguments.runs),
-                *_check(running.url, running.root, arguments.runs),
+                *_check(running.url, running.root, arguments.tags, arguments.runs),
             ]
         finally:
             running.stop()
@@ -95,18 +95,18 @@ def _by_api(url: str, runs: int) -> list[str]:
     return [f"the index over the API ran at {ratio:.2f} of a bare loop"] if ratio < MIN_OF_BARE else []
 
 
-def _check(url: str, root: Path, runs: int) -> list[str]:
+def _check(url: str, root: Path, tags: int, runs: int) -> list[str]:
     from dashboard.models import User
     from dashboard.registry.references import RepositoryName
     from dashboard.services import access
     from dashboard.services.index.check import check
 
-    _large_repository(root)
+    _large_repository(root, tags)
     registry = _registry(url, root)
     _refresh(registry)
     entered = access.access_to(user=User.objects.get_or_create(username="bench")[0], registry=registry, budget=None)
-    tags = root / "docker/registry/v2/repositories/large/_manifests/tags"
-    links = [f"{tag}/current/link" for tag in sorted(tags.iterdir())]
+    directory = root / "docker/registry/v2/repositories/large/_manifests/tags"
+    links = [f"{tag}/current/link" for tag in sorted(directory.iterdir())]
 
     def stats() -> None:
         for link in links:
@@ -120,11 +120,11 @@ def _check(url: str, root: Path, runs: int) -> list[str]:
     return [f"the check took {checks / bare:.2f} of os.stat"] if checks / bare > MAX_OF_STAT else []
 
 
-def _large_repository(root: Path) -> None:
+def _large_repository(root: Path, tags: int) -> None:
     """A repository of many tags of one image of its own."""
     storage = Storage(root, 0, seed=3)
     digest = storage.image("large", [])
-    for number in range(CHECKED_TAGS):
+    for number in range(tags):
         storage.tag("large", f"t{number}", digest)
 
 

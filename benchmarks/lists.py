@@ -36,6 +36,7 @@ def main() -> int:
     """Runs the comparison; 0 if everything holds."""
     parser = argparse.ArgumentParser(description="lists at full size against a tenth")
     parser.add_argument("--repositories", type=int, default=REPOSITORIES, help="at full size (default: 10000)")
+    parser.add_argument("--tags", type=int, default=10_000, help="of the large repository (default: 10000)")
     parser.add_argument("--runs", type=int, default=30, help="how often each page is asked for (default: 30)")
     parser.add_argument(
         "--in", dest="directory", help="where the databases are made (default: the temporary directory)"
@@ -43,15 +44,15 @@ def main() -> int:
     parser.add_argument("--child", nargs=2, metavar=("STATE", "COUNT"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        print(json.dumps(_measure(int(arguments.child[1]), arguments.runs)))
+        print(json.dumps(_measure(int(arguments.child[1]), arguments.tags, arguments.runs)))
         return 0
     with tempfile.TemporaryDirectory(prefix="strata-bench-", dir=arguments.directory) as made:
-        large = _child(Path(made) / "large", arguments.repositories, arguments.runs)
-        small = _child(Path(made) / "small", arguments.repositories // 10, arguments.runs)
+        large = _child(Path(made) / "large", arguments.repositories, arguments.tags, arguments.runs)
+        small = _child(Path(made) / "small", arguments.repositories // 10, arguments.tags, arguments.runs)
     return _compare(large, small)
 
 
-def _child(state: Path, repositories: int, runs: int) -> dict[str, Any]:
+def _child(state: Path, repositories: int, tags: int, runs: int) -> dict[str, Any]:
     """Generates and measures in a process of its own, whose caches and database are of one size."""
     state.mkdir()
     environment = os.environ | {
@@ -62,7 +63,8 @@ def _child(state: Path, repositories: int, runs: int) -> dict[str, Any]:
         "DJANGO_SETTINGS_MODULE": "registryui.settings",
         "DEBUG": "false",
     }
-    command = [sys.executable, "-m", "benchmarks.lists", "--runs", str(runs), "--child", str(state), str(repositories)]
+    command = [sys.executable, "-m", "benchmarks.lists", "--runs", str(runs), "--tags", str(tags)]
+    command += ["--child", str(state), str(repositories)]
     project = Path(__file__).resolve().parents[1]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=project, env=environment, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -93,7 +95,7 @@ def _compare(large: dict[str, Any], small: dict[str, Any]) -> int:
     return 1 if failures else 0
 
 
-def _measure(repositories: int, runs: int) -> dict[str, Any]:
+def _measure(repositories: int, tags: int, runs: int) -> dict[str, Any]:
     """In the child: an index of this size, and milliseconds of each page."""
     import django
 
@@ -104,7 +106,7 @@ def _measure(repositories: int, runs: int) -> dict[str, Any]:
     call_command("migrate", verbosity=0)
     call_command("collectstatic", verbosity=0, interactive=False)
     start = time.perf_counter()
-    _generate(repositories)
+    _generate(repositories, tags)
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA optimize")
     seconds = time.perf_counter() - start
@@ -117,10 +119,17 @@ def _measure(repositories: int, runs: int) -> dict[str, Any]:
     tags_pages = {
         f"{size} tags by {sort}": f"{name}/?sort={sort}" for size, name in names.items() for sort in tags_sorts
     }
-    first, times = _ask(pages | tags_pages, runs)
+    searches = {
+        "search: part of a tag": "7.1",
+        "search: part of a name": "service-77",
+        "search: nothing": "zzz",
+        "search: a digest": "sha256:006d616e",
+    }
+    found = {name: f"/search/?q={text}" for name, text in searches.items()}
+    first, times = _ask(pages | tags_pages | found, runs)
     return {
         "repositories": repositories,
-        "tags": repositories * TAGS_EACH + 10_100,
+        "tags": repositories * TAGS_EACH + tags + 100,
         "seconds": seconds,
         "first": first,
         "pages": times,
@@ -157,14 +166,14 @@ def _ask(pages: dict[str, str], runs: int) -> tuple[dict[str, float], dict[str, 
 
 def _time(browser: Any, address: str) -> float:
     start = time.perf_counter()
-    response = browser.get(HOME + address)
+    response = browser.get(address if address.startswith("/") else HOME + address)
     spent = (time.perf_counter() - start) * 1000
     assert response.status_code == 200, response.status_code
-    assert b"</table>" in response.content, address
+    assert b"</table>" in response.content or address.startswith("/search/"), address
     return spent
 
 
-def _generate(repositories: int, seed: int = 7) -> None:
+def _generate(repositories: int, tags: int, seed: int = 7) -> None:
     """Fills the index of one registry."""
     from datetime import timedelta
 
@@ -192,8 +201,8 @@ def _generate(repositories: int, seed: int = 7) -> None:
         slug="default", url="http://registry.test:5000", public_host="registry.test:5000"
     )
     IndexState.objects.create(registry=registry, refreshed_at=now, source=IndexState.Source.API)
-    plan = [(f"team-{n % (repositories // 20)}/service-{n}", TAGS_EACH) for n in range(repositories)]
-    plan += [("large/ten-thousand", 10_000), ("large/hundred", 100)]
+    plan = [(f"team-{n % (max(1, repositories // 20))}/service-{n}", TAGS_EACH) for n in range(repositories)]
+    plan += [("large/ten-thousand", tags), ("large/hundred", 100)]
     bases = [
         [(f"sha256:{n:032x}{layer:032x}", chance.randrange(10**5, 10**8)) for layer in range(4)] for n in range(50)
     ]
