@@ -106,17 +106,18 @@ def test_a_database_in_use_is_not_overwritten(tmp_path: Path) -> None:
     assert Deletion.objects.count() == 1
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"not gzip",
-        gzip.compress(b""),
-        gzip.compress(b'{"format": "another"}\n'),
-        gzip.compress(b'{"format": "strata-backup-1"}\n{"model": "dashboard.user", "pk": 1, "fie'),
-        gzip.compress(b'{"format": "strata-backup-1"}\n{"model": "sessions.session", "pk": "x", "fields": {}}\n'),
-        gzip.compress(b'{"format": "strata-backup-1"}\n' * 2)[:-12],
-    ],
-)
+HEAD = b'{"format": "strata-backup-1"}\n'
+NO_BACKUPS = {
+    "not compressed": b"not gzip",
+    "empty": gzip.compress(b""),
+    "of another kind": gzip.compress(b'{"format": "another"}\n'),
+    "cut in a row": gzip.compress(HEAD + b'{"model": "dashboard.user", "pk": 1, "fie'),
+    "rows that do not belong": gzip.compress(HEAD + b'{"model": "sessions.session", "pk": "x", "fields": {}}\n'),
+    "cut in the compression": gzip.compress(HEAD * 2)[:-12],
+}
+
+
+@pytest.mark.parametrize("content", NO_BACKUPS.values(), ids=NO_BACKUPS)
 def test_what_is_no_backup_changes_nothing(db: None, tmp_path: Path, content: bytes) -> None:
     emptied()
     file = tmp_path / "backup.gz"
