@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboard.models import Job
 from dashboard.services import jobs, usage
+from dashboard.services.deletion import aftermath
 from dashboard.services.deletion.recover import forget_old_plans, recover_all
 from dashboard.services.index import refresh
 from dashboard.services.notifications import process as notifications
@@ -27,6 +28,11 @@ def run_job(job_id: str) -> None:
     except Exception:
         jobs.finish(job, Job.State.FAILED, "fault")
         raise
+
+
+def follow_deletion(deletion_id: str) -> None:
+    """After a deletion: is it on the disk, and what is in the repository now."""
+    aftermath.follow(deletion_id)
 
 
 def look_after() -> None:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from dashboard.models import Registry
+from dashboard.models import IndexState, Registry
 from dashboard.registry.auth import AuthScheme
 from dashboard.registry.client import Capabilities, Deletion, Family
 from dashboard.registry.errors import RegistryError, Unauthorized
@@ -25,7 +25,7 @@ from dashboard.services.status import Notified, Status
 from dashboard.storage.errors import StorageError
 
 from .errors import problem_of
-from .formats import count, relative
+from .formats import count, legible, relative
 
 _OK = 200
 _ENDPOINT = """\
@@ -81,7 +81,7 @@ def status_page(access: Access, status: Status) -> StatusPage:
         _registry(status),
         _authentication(access, status),
         _deletion(status),
-        _mount(registry, status.storage),
+        _mount(access, status.storage, status.mount),
         _notifications(registry, status.notified),
     ]
     if isinstance(status.capabilities, Capabilities) and DELETES_TAGS_ALTHOUGH_DISABLED in status.capabilities.faults:
@@ -190,8 +190,9 @@ def _deletion(status: Status) -> Line:
     return Line(name, Level.WARNING, _("Not known"), _("The registry's answer does not tell whether it deletes."))
 
 
-def _mount(registry: Registry, storage: Path | StorageError | None) -> Line:
+def _mount(access: Access, storage: Path | StorageError | None, state: IndexState) -> Line:
     name = _("Storage")
+    registry = access.registry
     if storage is None:
         return Line(
             name,
@@ -206,6 +207,20 @@ def _mount(registry: Registry, storage: Path | StorageError | None) -> Line:
         problem = problem_of(storage)
         return Line(name, Level.BAD, problem.title, problem.sentence, problem.advice)
     found = _("%(root)s holds a registry's layout and can be read.") % {"root": registry.storage_root}
+    if state.mount == IndexState.Mount.DIFFERS:
+        found = _("%(root)s is not what this registry serves.") % {"root": registry.storage_root}
+        if access.user.is_staff:  # the name may be of a repository that others must not know of
+            found += " " + _("They do not agree on %(repository)s:%(tag)s.") % {
+                key: legible(str(state.mount_difference.get(key, "")), 300) for key in ("repository", "tag")
+            }
+        fix = _("Mount this registry's own storage. Until both agree, lists are read over the API.")
+        return Line(name, Level.BAD, _("Of another registry"), found, fix)
+    if state.mount == IndexState.Mount.BELONGS:
+        found += " " + _("It agrees with what the registry says; lists are read from it.")
+        return Line(name, Level.GOOD, _("Mounted, this registry's"), found)
+    if state.mount == IndexState.Mount.UNKNOWN and state.refreshed_at is not None:
+        found += " " + _("Whether it is this registry's cannot be told yet; lists are read over the API.")
+        return Line(name, Level.GOOD, _("Mounted"), found)
     return Line(name, Level.GOOD, _("Mounted"), found)
 
 

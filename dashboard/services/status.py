@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-from dashboard.models import Registry
+from dashboard.models import IndexState, Registry
 from dashboard.registry.client import Capabilities, Ping
 from dashboard.registry.errors import RegistryError, Unauthorized
 from dashboard.storage.errors import StorageError
@@ -21,6 +21,7 @@ from dashboard.storage.layout import v2_directory
 
 from . import connections
 from .access import Access
+from .index.update import state_of
 from .notifications import receive
 from .notifications.tokens import token_of
 
@@ -52,12 +53,16 @@ class Notified:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One look at a registry as one person; each part is what was found, or the error met."""
+    """One look at a registry as one person; each part is what was found, or the error met.
+
+    `mount` tells whether the storage was found to be this registry's when the index was last refreshed.
+    """
 
     ping: Ping | RegistryError
     capabilities: Capabilities | RegistryError | None
     storage: Path | StorageError | None
     notified: Notified
+    mount: IndexState
 
 
 _lock = threading.Lock()
@@ -76,7 +81,7 @@ def look(access: Access) -> Status:
         ping = error
     registry = access.registry
     notified = Notified(bool(token_of(registry)), receive.arriving(registry), receive.pulled_since(registry))
-    return Status(ping, found, storage_of(registry), notified)
+    return Status(ping, found, storage_of(registry), notified, state_of(registry))
 
 
 def capabilities(access: Access) -> Capabilities | None:

@@ -15,6 +15,7 @@ from dashboard.registry.errors import RegistryError
 from dashboard.registry.references import parse_repository
 from dashboard.services.access import Access
 
+from .aftermath import ask_to_follow
 from .plan import effect_in, fingerprint
 from .steps import LEASE, LeaseLost, Machine
 
@@ -59,6 +60,7 @@ def execute(access: Access, plan: DeletionPlan, *, shown: str, method: str, acce
         row.refresh_from_db()
     except RegistryError as error:
         hand_over(row, error)
+    ask_to_follow(row)
     return row
 
 

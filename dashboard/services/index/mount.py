@@ -23,6 +23,7 @@ from dashboard.storage.reader import Reader
 
 FROM_STORAGE = 20
 FROM_REGISTRY = 10
+UNSEEN_WRITE = "unseen-write"
 
 Named = tuple[RepositoryName, Tag]
 
@@ -48,7 +49,7 @@ def judge(registry: Registry, session: RegistrySession) -> Verdict:
         listed = _listed(session)
     except RegistryError as error:
         return Verdict(IndexState.Mount.UNKNOWN, {"reason": error.code})
-    wanted = list(dict.fromkeys([*newest, *listed]))
+    wanted = list(dict.fromkeys([*_doubted(registry), *newest, *listed]))
     if not wanted:
         return Verdict(IndexState.Mount.UNKNOWN, {"reason": "empty"})
     for _ in range(2):
@@ -76,6 +77,19 @@ def note(registry: Registry, verdict: Verdict) -> IndexState:
         },
     )
     return state
+
+
+def miss(registry: Registry, repository: RepositoryName, tag: Tag) -> None:
+    """Notes that a write of ours did not appear on the disk: the mount is no source until both agree on that tag."""
+    note(registry, Verdict(IndexState.Mount.DIFFERS, {"repository": repository, "tag": tag, "reason": UNSEEN_WRITE}))
+
+
+def _doubted(registry: Registry) -> list[Named]:
+    """The tag that they were found not to agree on before: a storage of yesterday agrees on most others."""
+    state = IndexState.objects.filter(registry=registry, mount=IndexState.Mount.DIFFERS).first()
+    difference = state.mount_difference if state else {}
+    repository, tag = str(difference.get("repository", "")), str(difference.get("tag", ""))
+    return [(RepositoryName(repository), Tag(tag))] if is_repository(repository) and is_tag(tag) else []
 
 
 def _newest(storage: Reader) -> list[Named]:
