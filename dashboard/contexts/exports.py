@@ -8,7 +8,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from dashboard.models import Job
 from dashboard.services.index.repository_list import RepositoryRow
+from dashboard.services.index.search import Hit
 from dashboard.services.index.tag_list import TagRow
 
 FORMATS = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
@@ -41,6 +43,24 @@ def tag_record(repository: str, row: TagRow) -> dict[str, Any]:
         row.error_code,
     )  # fmt: skip
     return dict(zip(TAG_FIELDS, values, strict=True))
+
+
+SEARCH_FIELDS = ("group", "registry", "repository", "tag", "digest", "why")
+JOB_FIELDS = ("job", "state", "asked_by", "asked_at", "started_at", "finished_at", "progress", "total", "outcome")
+
+
+def search_record(group: str, hit: Hit) -> dict[str, Any]:
+    """Something found as a record."""
+    values = (group, hit.registry.public_host, hit.repository, hit.tag, hit.digest, hit.note)
+    return dict(zip(SEARCH_FIELDS, values, strict=True))
+
+
+def job_record(job: Job) -> dict[str, Any]:
+    """A job as a record; "" for who asked where a schedule did."""
+    asked_by = job.requested_by.get_username() if job.requested_by else ""
+    times = (_iso(job.requested_at), _iso(job.started_at), _iso(job.finished_at))
+    values = (job.kind, job.state, asked_by, *times, job.progress, job.total, job.outcome_code)
+    return dict(zip(JOB_FIELDS, values, strict=True))
 
 
 def lines(records: Iterable[Mapping[str, Any]], fields: Iterable[str], file_format: str) -> Iterator[str]:

@@ -59,6 +59,8 @@ class SearchPage:
     problems: Sequence[tuple[str, Problem]]
     incomplete: Sequence[str]
     url: str
+    csv_url: str
+    json_url: str
 
     @property
     def is_empty(self) -> bool:
@@ -76,6 +78,8 @@ def search_page(found: Found, *, path: str, only: str = "", several: bool = Fals
         problems=[(host, problem_of(error)) for host, error in found.unsearched.items()],
         incomplete=found.incomplete,
         url=links.with_query(path, q=found.query),
+        csv_url=links.with_query(path, q=found.query, only=only, format="csv"),
+        json_url=links.with_query(path, q=found.query, only=only, format="json"),
     )
 
 

@@ -6,28 +6,30 @@ import uuid
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from dashboard.contexts import exports
 from dashboard.contexts.jobs import jobs_page
 from dashboard.models import Job
 from dashboard.services import access as gate
 from dashboard.services import jobs as services
 from dashboard.services.index import refresh as index
 
-from .pages import enter, render_page
+from .pages import as_file, enter, export_format, render_page
 
 
 @require_safe
-def jobs(request: HttpRequest, slug: str) -> HttpResponse:
-    """Looked at by anybody whom the registry accepts; while one is live the page asks again by itself."""
+def jobs(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """Looked at by anybody whom the registry accepts; while one is live the page asks again by itself. Also a file."""
     access = enter(request, slug, section="status")
     gate.has_rights_per_repository(access)
-    return render_page(
-        request, "jobs.html", {"page": jobs_page(access, services.recent(access.registry))}, fragment="jobs"
-    )
+    found = services.recent(access.registry)
+    if file_format := export_format(request):
+        return as_file(map(exports.job_record, found), exports.JOB_FIELDS, file_format, "jobs")
+    return render_page(request, "jobs.html", {"page": jobs_page(access, found)}, fragment="jobs")
 
 
 @require_POST

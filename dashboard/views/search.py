@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import cast
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from dashboard.contexts import exports
 from dashboard.contexts.search import search_page
 from dashboard.models import Registry
 from dashboard.services import access as gate
 from dashboard.services.index.search import FINDERS, search
 
-from .pages import Request, is_fragment, render_page
+from .pages import Request, as_file, export_format, is_fragment, render_page
 
 MAX_REGISTRIES = 50
 
 
 @require_safe
-def results(request: HttpRequest) -> HttpResponse:
-    """`?q=` across every registry; `only=` one group whole. htmx gets the few best of each group."""
+def results(request: HttpRequest) -> HttpResponseBase:
+    """`?q=` across every registry; `only=` one group whole. htmx gets the few best of each group, a file gets all."""
     user = cast(Request, request).user
     registries = list(Registry.objects.all()[:MAX_REGISTRIES])
     accesses = [gate.access_to(user=user, registry=row) for row in registries]
@@ -28,6 +29,11 @@ def results(request: HttpRequest) -> HttpResponse:
         cast(Request, request).access = accesses[0]
     found = search(accesses, request.GET.get("q", ""))
     only = request.GET.get("only", "")
+    if file_format := export_format(request):
+        hits = ((group.kind, hit) for group in found.groups if only in ("", group.kind) for hit in group.hits)
+        return as_file(
+            (exports.search_record(kind, hit) for kind, hit in hits), exports.SEARCH_FIELDS, file_format, "search"
+        )
     page = search_page(
         found,
         path=reverse("search"),

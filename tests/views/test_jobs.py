@@ -126,3 +126,11 @@ def test_costs_do_not_grow_with_the_jobs(as_jonas: Client, registry: Registry, j
             look(as_jonas, JOBS)
         counts.append(len(queries))
     assert len(set(counts)) == 1, counts
+
+
+def test_the_jobs_as_a_file(as_jonas: Client, registry: Registry, jonas: User) -> None:
+    made(registry, jonas, state="failed", outcome_code="timed-out", progress=3, total=7)
+    lines = b"".join(as_jonas.get(f"{JOBS}?format=csv")).decode().splitlines()
+    assert lines[0] == "job,state,asked_by,asked_at,started_at,finished_at,progress,total,outcome"
+    assert lines[1].startswith("scan,failed,jonas,20")
+    assert lines[1].endswith(",,,3,7,timed-out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -174,3 +175,17 @@ def test_a_registry_that_does_not_answer_is_named_and_not_searched(
     page = look(as_jonas, "/search/?q=app")
     assert page.status == 200
     assert "registry.test:5000 was not searched." in page.text("main")
+
+
+def test_all_that_was_found_as_a_file(as_jonas: Client, image: Pushed) -> None:
+    answer = as_jonas.get("/search/?q=1.4&format=csv")
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    lines = b"".join(answer).decode().splitlines()
+    assert lines[0] == "group,registry,repository,tag,digest,why"
+    assert lines[1] == f"tags,registry.test:5000,team/app,1.4,{image.digest},"
+    assert len(lines) == 3
+    found = json.loads(b"".join(as_jonas.get("/search/?q=arm64&format=json")))
+    assert [(row["group"], row["repository"], row["why"]) for row in found] == [
+        ("platforms", "team/app/worker", "linux/arm64")
+    ]
+    assert "/search/?q=1.4&format=csv" in look(as_jonas, "/search/?q=1.4").links("p.exports a").values()
