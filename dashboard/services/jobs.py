@@ -34,19 +34,25 @@ class JobLost(Exception):
 
 
 def ask_for(*, kind: Job.Kind, registry: Registry, user: User | None, key: str = "") -> Job:
-    """The live job of this kind, registry and key; a new one if there is none. The message commits with the row."""
-    live = Job.objects.filter(kind=kind, registry=registry, key=key, state__in=Job.LIVE)
-    if (job := live.first()) is not None:
-        return job
-    try:
-        with transaction.atomic():
-            job = Job.objects.create(
-                kind=kind, registry=registry, key=key, requested_by=user, requested_at=timezone.now()
-            )
-            async_task(RUN, str(job.pk), task_name=f"{kind} {job.pk}")
-    except IntegrityError:
-        return live.get()
-    return job
+    """The live job of this kind, registry and key; a new one if there is none. The message commits with the row.
+
+    Whoever loses the race for the row looks again: the job that won may have ended in the meantime.
+    """
+    while True:
+        live = Job.objects.filter(kind=kind, registry=registry, key=key, state__in=Job.LIVE).first()
+        if live is not None:
+            return live
+        try:
+            with transaction.atomic():
+                job = Job.objects.create(
+                    kind=kind, registry=registry, key=key, requested_by=user, requested_at=timezone.now()
+                )
+                async_task(RUN, str(job.pk), task_name=f"{kind} {job.pk}")
+        except IntegrityError:
+            if not Registry.objects.filter(pk=registry.pk).exists():
+                raise
+        else:
+            return job
 
 
 def claim(job_id: uuid.UUID | str) -> Job | None:
