@@ -19,6 +19,8 @@ from .references import Digest, digest_of, is_digest
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 MAX_CONFIG_BYTES = 8 * 1024 * 1024
 MAX_ENTRIES = 10_000
+_PLAIN = frozenset({"mediaType", "digest", "size"})
+_PLAIN_FIELDS = len(_PLAIN)
 
 
 class Kind(StrEnum):
@@ -253,10 +255,13 @@ def _descriptors(value: Any) -> tuple[Descriptor, ...]:
 
 
 def _descriptor(value: Any) -> Descriptor | None:
+    """Most entries have three fields; registries are read by the hundred thousand of them."""
     entry = _mapping(value)
     digest = _text(entry.get("digest"))
     if not is_digest(digest):
         return None
+    if len(entry) == _PLAIN_FIELDS and not entry.keys() - _PLAIN:
+        return Descriptor(media_types.bare(_text(entry["mediaType"])), Digest(digest), _number(entry["size"]))
     return Descriptor(
         media_type=media_types.bare(_text(entry.get("mediaType"))),
         digest=Digest(digest),

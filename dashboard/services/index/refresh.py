@@ -20,7 +20,7 @@ from django.utils import timezone
 from dashboard.models import IndexedRepository, IndexState, Job, Registry, User
 from dashboard.registry.errors import RegistryError, TimedOut, Unavailable
 from dashboard.registry.references import is_repository, namespace_of
-from dashboard.services import connections, jobs
+from dashboard.services import connections, jobs, parallel
 from dashboard.services.notifications import pulls
 from dashboard.storage.errors import StorageError
 
@@ -185,12 +185,12 @@ def _read_all(
     """Reads and writes repositories, some at a time; those that are not there."""
     gone: set[str] = set()
     done = 0
-    for part in _parts(registry, names):
+    asked = ((part, known_targets(registry=registry, repositories=part)) for part in _parts(registry, names))
+    for (part, _), outcomes in parallel.ahead(asked, lambda asking: reader.read(*asking)):
         beat(done, len(names))
         done += len(part)
         readings: list[Reading] = []
         errors: dict[str, str] = {}
-        outcomes = reader.read(part, known_targets(registry=registry, repositories=part))
         _stop_if_gone(outcomes.values())
         for name, found in outcomes.items():
             if isinstance(found, Exception):
