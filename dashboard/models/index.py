@@ -145,6 +145,7 @@ class IndexedRepository(models.Model):
             models.Index(fields=["registry", "pushed_at"], name="repository_by_push"),
             models.Index(fields=["registry", "pulled_at"], name="repository_by_pull"),
             models.Index(fields=["registry", "tags"], name="repository_by_tags"),
+            models.Index(fields=["registry", "platforms"], name="repository_by_platforms"),
         ]
 
     def __str__(self) -> str:

@@ -91,6 +91,17 @@ def test_labels_by_key_value_and_both(as_jonas: Client, image: Pushed) -> None:
     assert "Labels and annotations" not in hits(look(as_jonas, "/search/?q=tier=Kiosk"))
 
 
+def test_an_index_is_found_by_the_label_of_its_image(as_jonas: Client, fake: FakeRegistry, registry: Registry) -> None:
+    """And says that label, not one of another image that was found with it."""
+    fake.push_image("team/a", "1", layers=[b"a"], config={"config": {"Labels": {"owner": "kiosk-a"}}})
+    child = fake.push_image("team/b", layers=[b"b"], config={"config": {"Labels": {"owner": "kiosk-b"}}})
+    fake.push_index("team/b", "1", children=[child])
+    read(registry)
+    page = look(as_jonas, "/search/?q=owner=kiosk")
+    rows = {words(row.css_first("th")): words(row.css("td")[-1]) for row in page.tree.css("tr")[1:]}
+    assert rows == {"team/a:1": "owner=kiosk-a", "team/b:1": "owner=kiosk-b"}
+
+
 def test_platforms(as_jonas: Client, image: Pushed) -> None:
     assert hits(look(as_jonas, "/search/?q=arm64"))["Platforms"] == ["team/app/worker"]
     assert hits(look(as_jonas, "/search/?q=linux/arm64"))["Platforms"] == ["team/app/worker"]

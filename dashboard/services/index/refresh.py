@@ -146,6 +146,7 @@ def refresh(registry: Registry, *, since: dt.datetime, beat: Beat) -> Outcome:
     gone = _read_all(registry, reader, wanted, thorough=thorough, outcome=outcome, beat=beat, state=state)
     _remove(registry, [name for name in unlisted if name in gone], known.keys(), began, outcome, state)
     write.recount_exclusive(registry)  # of what others than this refresh wrote, too
+    write.keep_statistics()
     if state.refreshed_at is None:
         pulls.restore_all(registry=registry)
     outcome.repositories = rows.count()

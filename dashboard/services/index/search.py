@@ -6,8 +6,9 @@ Each group stops at MAX_HITS. Names are found by any part of them; digests, labe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from django.db import connection
 from django.db.models import Q, QuerySet
@@ -16,6 +17,8 @@ from dashboard.models import (
     IndexedBlob,
     IndexedManifest,
     IndexedRepository,
+    IndexedTag,
+    ManifestEntry,
     ManifestLabel,
     Registry,
 )
@@ -27,6 +30,7 @@ from dashboard.services.access import Access, Visible
 from . import uses
 
 MAX_HITS = 1000
+MAX_LABELS = 2000
 MAX_QUERY = 300
 MIN_DIGEST = 6
 _DIGEST = re.compile(rf"(?:(sha256|sha384|sha512):)?([0-9a-f]{{{MIN_DIGEST},128}})")
@@ -65,69 +69,92 @@ class Found:
     incomplete: Sequence[str] = ()
 
 
-Finder = Callable[[Registry, Visible, str], list[Hit]]
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where to search: a registry, what of it may be seen, and whether it is the only one that there is."""
+
+    registry: Registry
+    visible: Visible
+    alone: bool
+
+    def repositories(self) -> QuerySet[IndexedRepository]:
+        """The repositories that may be seen."""
+        return IndexedRepository.objects.filter(self.visible.filter, registry=self.registry, read_at__isnull=False)
+
+    def allowed(self) -> frozenset[int] | None:
+        """Their ids; None where every repository there is may be seen."""
+        if self.alone and not self.visible.filter:
+            return None
+        return frozenset(self.repositories().values_list("pk", flat=True))
+
+
+Finder = Callable[[Scope, str], list[Hit]]
 
 
 def search(accesses: Sequence[Access], query: str, *, limit: int = MAX_HITS) -> Found:
-    """Searches the registries of `accesses` for `query`; each group has at most `limit` hits."""
+    """Searches the registries of `accesses` (all that there are) for `query`; each group has at most `limit` hits."""
     text = query.replace("\0", "").strip()[:MAX_QUERY]
     unsearched: dict[str, RegistryError] = {}
-    allowed: list[tuple[Registry, Visible]] = []
+    scopes: list[Scope] = []
     for access in accesses:
         try:
-            allowed.append((access.registry, gate.visible(access)))
+            scopes.append(Scope(access.registry, gate.visible(access), alone=len(accesses) == 1))
         except RegistryError as error:
             unsearched[access.registry.public_host] = error
     groups: list[Group] = []
     for kind, find in FINDERS.items():
         hits: list[Hit] = []
-        for registry, visible in allowed if text else ():
-            hits += find(registry, visible, text)
+        for scope in scopes if text else ():
+            hits += find(scope, text)
         if hits:
             groups.append(Group(kind, hits[:limit], more=len(hits) > limit or len(hits) >= MAX_HITS))
-    incomplete = [registry.public_host for registry, visible in allowed if not visible.complete]
+    incomplete = [scope.registry.public_host for scope in scopes if not scope.visible.complete]
     return Found(text, groups, unsearched, incomplete)
 
 
-def repositories(registry: Registry, visible: Visible, text: str) -> list[Hit]:
+def repositories(scope: Scope, text: str) -> list[Hit]:
     """By any part of the name: the same name first, then names whose last part begins so."""
-    rows = _repositories(registry, visible).filter(name__icontains=text)
-    names = list(rows.order_by().values_list("name", flat=True)[:MAX_HITS])
-    return [Hit(registry, name) for name in sorted(names, key=lambda name: _closeness(name, text))]
+    ids = _some(scope, Q(name__icontains=text))
+    names = list(scope.repositories().filter(pk__in=ids).values_list("name", flat=True))
+    return [Hit(scope.registry, name) for name in sorted(names, key=lambda name: _closeness(name, text))]
 
 
-def tags(registry: Registry, visible: Visible, text: str) -> list[Hit]:
+def tags(scope: Scope, text: str) -> list[Hit]:
     """By any part of the tag; `team/app:1.4` looks for such tags in such repositories."""
     repository, colon, tag = text.rpartition(":")
-    repository = repository.removeprefix(f"{registry.public_host}/")
-    shown = uses.tags_of(registry, visible)
+    repository = repository.removeprefix(f"{scope.registry.public_host}/")
     if colon:
+        shown = uses.tags_of(scope.registry, scope.visible)
         shown = shown.filter(repository__name__icontains=repository, name__istartswith=tag)
     else:
-        shown = shown.filter(name__icontains=text)
+        # The names alone are read, from an index that has nothing else in it; whose they are is looked up afterwards.
+        allowed = scope.allowed()
+        named = IndexedTag.objects.filter(name__icontains=text).order_by().values_list("pk", "repository_id")
+        ids = (pk for pk, holder in named.iterator(MAX_HITS) if allowed is None or holder in allowed)
+        shown = IndexedTag.objects.filter(pk__in=list(islice(ids, MAX_HITS)), repository__read_at__isnull=False)
     rows = list(shown.order_by().values_list("repository__name", "name", "digest")[:MAX_HITS])
     rows.sort(key=lambda row: (*_closeness(row[1], tag), row[0]))
-    return [Hit(registry, name, tag=found, digest=digest) for name, found, digest in rows]
+    return [Hit(scope.registry, name, tag=found, digest=digest) for name, found, digest in rows]
 
 
-def digests(registry: Registry, visible: Visible, text: str) -> list[Hit]:
+def digests(scope: Scope, text: str) -> list[Hit]:
     """By the beginning of a digest: of a manifest, a config or a layer; each with the tags that reach it."""
     match = _DIGEST.fullmatch(text.lower())
     if match is None:
         return []
     prefix = f"{match[1] or 'sha256'}:{match[2]}"
     hits: list[Hit] = []
-    held = IndexedManifest.objects.filter(_begins("digest", prefix), holders__repository__registry=registry)
+    held = IndexedManifest.objects.filter(_begins("digest", prefix), holders__repository__registry=scope.registry)
     for pk, digest in held.values_list("pk", "digest").distinct()[:20]:
-        hits += _reached(registry, visible, pk, digest)
-    blobs = IndexedBlob.objects.filter(_begins("digest", prefix), holders__repository__registry=registry)
+        hits += _reached(scope, pk, digest)
+    blobs = IndexedBlob.objects.filter(_begins("digest", prefix), holders__repository__registry=scope.registry)
     for digest in blobs.values_list("digest", flat=True).distinct()[:20]:
-        found = uses.tags_holding_blob(registry, visible, Digest(digest), limit=100)
-        hits += [Hit(registry, t.repository.name, tag=t.name, digest=digest, is_blob=True) for t in found]
+        found = uses.tags_holding_blob(scope.registry, scope.visible, Digest(digest), limit=100)
+        hits += [Hit(scope.registry, t.repository.name, tag=t.name, digest=digest, is_blob=True) for t in found]
     return hits[:MAX_HITS]
 
 
-def labels(registry: Registry, visible: Visible, text: str) -> list[Hit]:
+def labels(scope: Scope, text: str) -> list[Hit]:
     """By the beginning of a label's or annotation's key or value; `key=value` looks for both."""
     key, equals, value = text.partition("=")
     if equals:
@@ -136,28 +163,42 @@ def labels(registry: Registry, visible: Visible, text: str) -> list[Hit]:
         return []
     else:
         condition = _begins("key", text) | _begins("value", text)
-    held = uses.below(visible.filter, "manifest__holders__repository")
-    shown = ManifestLabel.objects.filter(condition, held, manifest__holders__repository__registry=registry)
-    rows = shown.values_list("manifest", "key", "value").distinct()[:MAX_HITS]
+    # Found by the labels' own indexes; what of it may be seen is decided by the tags that reach it.
+    rows = ManifestLabel.objects.filter(condition).values_list("manifest", "key", "value")[:MAX_LABELS]
     why = {manifest: f"{found}={content}" for manifest, found, content in rows}
-    hits: list[Hit] = []
-    for tag in uses.tags_reaching(registry, visible, manifests=why):
-        note = why.get(tag.manifest_id or 0) or next(iter(why.values()))
-        hits.append(Hit(registry, tag.repository.name, tag=tag.name, digest=tag.digest, note=note))
-    return hits
+    found_tags = uses.tags_reaching(scope.registry, scope.visible, manifests=why)
+    why |= _why_of_indexes({tag.manifest_id for tag in found_tags if tag.manifest_id} - why.keys(), why)
+    return [
+        Hit(
+            scope.registry, tag.repository.name, tag=tag.name, digest=tag.digest, note=why.get(tag.manifest_id or 0, "")
+        )
+        for tag in found_tags
+    ]
 
 
-def platforms(registry: Registry, visible: Visible, text: str) -> list[Hit]:
+def _why_of_indexes(indexes: Iterable[int], why: Mapping[int, str]) -> dict[int, str]:
+    """The label of an index is that of the first of its children that has it."""
+    digests = dict(IndexedManifest.objects.filter(pk__in=list(why)).values_list("digest", "pk"))
+    entries = ManifestEntry.objects.filter(manifest__in=list(indexes)).order_by("-position")
+    found: dict[int, str] = {}
+    for index, digest in entries.values_list("manifest", "digest"):
+        if digest in digests:
+            found[index] = why[digests[digest]]
+    return found
+
+
+def platforms(scope: Scope, text: str) -> list[Hit]:
     """Repositories with images for a platform: `arm64`, `linux/arm64`."""
     wanted = text.lower()
     if not _PLATFORM.fullmatch(wanted):
         return []
-    rows = _repositories(registry, visible).filter(platforms__contains=wanted).values_list("name", "platforms")
+    ids = _some(scope, Q(platforms__contains=wanted))
+    rows = scope.repositories().filter(pk__in=ids).order_by("sort_key").values_list("name", "platforms")
     hits = []
-    for name, words in rows.order_by("sort_key")[:MAX_HITS]:
+    for name, words in rows:
         found = [word for word in words.split() if wanted == word or wanted in word.split("/")]
         if found:
-            hits.append(Hit(registry, name, note=" ".join(found)))
+            hits.append(Hit(scope.registry, name, note=" ".join(found)))
     return hits
 
 
@@ -170,16 +211,18 @@ FINDERS: dict[str, Finder] = {
 }
 
 
-def _repositories(registry: Registry, visible: Visible) -> QuerySet[IndexedRepository]:
-    return IndexedRepository.objects.filter(visible.filter, registry=registry, read_at__isnull=False)
+def _some(scope: Scope, condition: Q) -> list[int]:
+    """Ids of at most MAX_HITS repositories; where all may be seen, so little is asked for that an index can answer."""
+    rows = scope.repositories() if scope.visible.filter else IndexedRepository.objects.filter(registry=scope.registry)
+    return list(rows.filter(condition).order_by().values_list("pk", flat=True)[:MAX_HITS])
 
 
-def _reached(registry: Registry, visible: Visible, pk: int, digest: str) -> list[Hit]:
-    found = uses.tags_reaching(registry, visible, manifests=[pk], limit=100)
+def _reached(scope: Scope, pk: int, digest: str) -> list[Hit]:
+    found = uses.tags_reaching(scope.registry, scope.visible, manifests=[pk], limit=100)
     if found:
-        return [Hit(registry, tag.repository.name, tag=tag.name, digest=digest) for tag in found]
-    holders = _repositories(registry, visible).filter(revisions__manifest=pk).values_list("name", flat=True)
-    return [Hit(registry, name, digest=digest) for name in holders[:100]]
+        return [Hit(scope.registry, tag.repository.name, tag=tag.name, digest=digest) for tag in found]
+    holders = scope.repositories().filter(revisions__manifest=pk).values_list("name", flat=True)
+    return [Hit(scope.registry, name, digest=digest) for name in holders[:100]]
 
 
 def _begins(column: str, text: str) -> Q:

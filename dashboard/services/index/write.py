@@ -18,7 +18,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum
 
 from dashboard.models import IndexedRepository, IndexedTag, IndexState, Registry, RepositoryBlob, TagPeriod
@@ -151,3 +151,11 @@ def _touch(registry: Registry, readings: list[Reading]) -> None:
         rows = IndexedRepository.objects.filter(registry=registry, name__in=names, read_at__lt=began)
         rows.exclude(error_code="").update(error_code="")
         rows.update(read_at=began)
+
+
+def keep_statistics() -> None:
+    """Has SQLite look at tables that changed, so that it chooses indexes well; PostgreSQL does so by itself."""
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA analysis_limit = 1000")
+            cursor.execute("PRAGMA optimize")
