@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from typing import Any
 MAX_GROWTH = 1.5
 MAX_TAGS = 1.3
 WANTED_MILLISECONDS = 100.0
+MAX_MEBIBYTES = 200
 REPOSITORIES = 10_000
 TAGS_EACH = 10
 SORTS = ("name", "tags", "size", "exclusive", "pushed", "pulled")
@@ -41,10 +43,14 @@ def main() -> int:
     parser.add_argument(
         "--in", dest="directory", help="where the databases are made (default: the temporary directory)"
     )
-    parser.add_argument("--child", nargs=2, metavar=("STATE", "COUNT"), help=argparse.SUPPRESS)
+    parser.add_argument("--make", type=int, metavar="REPOSITORIES", help=argparse.SUPPRESS)
+    parser.add_argument("--ask", type=int, metavar="REPOSITORIES", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.child:
-        print(json.dumps(_measure(int(arguments.child[1]), arguments.tags, arguments.runs)))
+    if arguments.make:
+        print(json.dumps(_make(arguments.make, arguments.tags)))
+        return 0
+    if arguments.ask:
+        print(json.dumps(_measure(arguments.ask, arguments.runs)))
         return 0
     with tempfile.TemporaryDirectory(prefix="strata-bench-", dir=arguments.directory) as made:
         large = _child(Path(made) / "large", arguments.repositories, arguments.tags, arguments.runs)
@@ -53,7 +59,7 @@ def main() -> int:
 
 
 def _child(state: Path, repositories: int, tags: int, runs: int) -> dict[str, Any]:
-    """Generates and measures in a process of its own, whose caches and database are of one size."""
+    """Makes an index and asks for its pages, each in a process of its own: caches and memory are those of the pages."""
     state.mkdir()
     environment = os.environ | {
         "SECRET_KEY": "a key for measurements alone, of sixty-four characters or some more",
@@ -64,10 +70,18 @@ def _child(state: Path, repositories: int, tags: int, runs: int) -> dict[str, An
         "DEBUG": "false",
     }
     command = [sys.executable, "-m", "benchmarks.lists", "--runs", str(runs), "--tags", str(tags)]
-    command += ["--child", str(state), str(repositories)]
     project = Path(__file__).resolve().parents[1]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=project, env=environment, text=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = {}
+    for step in ("--make", "--ask"):
+        done = subprocess.run(
+            [*command, step, str(repositories)],
+            check=True,
+            stdout=subprocess.PIPE,
+            cwd=project,
+            env=environment,
+            text=True,
+        )
+        found |= json.loads(done.stdout.splitlines()[-1])
     return found
 
 
@@ -90,13 +104,16 @@ def _compare(large: dict[str, Any], small: dict[str, Any]) -> int:
             failures.append(f"tags by {sort}: {many / few:.2f} (at most {MAX_TAGS})")
     late = statistics.quantiles([each for times in large["pages"].values() for each in times], n=20)[-1]
     print(f"95th percentile of all pages at full size: {late:.0f} ms (wanted: {WANTED_MILLISECONDS:.0f})")
+    print(f"memory after all pages at full size: {large['mebibytes']:.0f} MiB (at most {MAX_MEBIBYTES})")
+    if large["mebibytes"] > MAX_MEBIBYTES:
+        failures.append(f"{large['mebibytes']:.0f} MiB of memory (at most {MAX_MEBIBYTES})")
     for failure in failures:
         print(f"FAILED: {failure}", file=sys.stderr)
     return 1 if failures else 0
 
 
-def _measure(repositories: int, tags: int, runs: int) -> dict[str, Any]:
-    """In the child: an index of this size, and milliseconds of each page."""
+def _make(repositories: int, tags: int) -> dict[str, Any]:
+    """In a process of its own: an index of this size."""
     import django
 
     django.setup()
@@ -110,6 +127,14 @@ def _measure(repositories: int, tags: int, runs: int) -> dict[str, Any]:
     _generate(repositories, tags)
     keep_statistics()
     seconds = time.perf_counter() - start
+    return {"repositories": repositories, "tags": repositories * TAGS_EACH + tags + 100, "seconds": seconds}
+
+
+def _measure(repositories: int, runs: int) -> dict[str, Any]:
+    """In a process of its own: milliseconds of each page, and the memory that browsing them all took."""
+    import django
+
+    django.setup()
     pages = {f"repositories by {sort}": f"?view=tree&sort={sort}" for sort in SORTS}
     pages |= {f"repositories flat by {sort}": f"?view=flat&sort={sort}" for sort in SORTS}
     pages |= {"repositories flat, middle page": f"?view=flat&page={repositories // 100}"}
@@ -128,9 +153,7 @@ def _measure(repositories: int, tags: int, runs: int) -> dict[str, Any]:
     found = {name: f"/search/?q={text}" for name, text in searches.items()}
     first, times = _ask(pages | tags_pages | found, runs)
     return {
-        "repositories": repositories,
-        "tags": repositories * TAGS_EACH + tags + 100,
-        "seconds": seconds,
+        "mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "first": first,
         "pages": times,
         "tags_sorts": tags_sorts,

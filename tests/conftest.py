@@ -14,6 +14,7 @@ from pytest_django import Settings
 
 from dashboard.models import Registry, User
 from dashboard.services import access, connections, status
+from dashboard.services.index import tag_names
 from dashboard.services.static_files import collect_if_changed
 from tests.environment import STATE
 from tests.fake_registry import FakeRegistry
@@ -64,11 +65,11 @@ def static_files() -> None:
 def forgetful(settings: Settings) -> Iterator[None]:
     """Nothing that a process remembers of a registry outlives a test; passwords are hashed quickly."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    access.forget()
-    status.forget()
+    for remembered in (access, status, tag_names):
+        remembered.forget()
     yield
-    access.forget()
-    status.forget()
+    for remembered in (access, status, tag_names):
+        remembered.forget()
 
 
 @pytest.fixture(params=["2.8", "3.1"])

@@ -28,13 +28,25 @@ from dashboard.services import access as gate
 from dashboard.services.access import Access, Visible
 
 from . import uses
+from .tag_names import tag_names
 
 MAX_HITS = 1000
 MAX_LABELS = 2000
+MAX_DIGESTS = 20
+"""Six hexadecimal digits tell one in sixteen million: more than so many are no question that somebody means."""
 MAX_QUERY = 300
 MIN_DIGEST = 6
 _DIGEST = re.compile(rf"(?:(sha256|sha384|sha512):)?([0-9a-f]{{{MIN_DIGEST},128}})")
-_PLATFORM = re.compile(r"[a-z0-9]+(?:/[a-z0-9]+){0,2}")
+_PLATFORM = re.compile(r"[a-z0-9]+(?:/[a-z0-9]+){1,2}")
+_SYSTEMS_AND_MACHINES = frozenset(
+    (
+        *("aix", "android", "darwin", "dragonfly", "freebsd", "illumos", "ios", "js", "linux", "netbsd", "openbsd"),
+        *("plan9", "solaris", "wasip1", "windows"),
+        *("386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le"),
+        *("riscv64", "s390x", "wasm"),
+    )
+)
+"""What a platform's words are (OCI image spec 1.1, image-index.md: the values of Go's GOOS and GOARCH)."""
 _LAST = "\U0010ffff"
 
 
@@ -127,11 +139,8 @@ def tags(scope: Scope, text: str) -> list[Hit]:
         shown = uses.tags_of(scope.registry, scope.visible)
         shown = shown.filter(repository__name__icontains=repository, name__istartswith=tag)
     else:
-        # The names alone are read, from an index that has nothing else in it; whose they are is looked up afterwards.
-        allowed = scope.allowed()
-        named = IndexedTag.objects.filter(name__icontains=text).order_by().values_list("pk", "repository_id")
-        ids = (pk for pk, holder in named.iterator(MAX_HITS) if allowed is None or holder in allowed)
-        shown = IndexedTag.objects.filter(pk__in=list(islice(ids, MAX_HITS)), repository__read_at__isnull=False)
+        ids = islice(tag_names().containing(tag, scope.allowed()), MAX_HITS)
+        shown = IndexedTag.objects.filter(pk__in=list(ids), repository__read_at__isnull=False)
     rows = list(shown.order_by().values_list("repository__name", "name", "digest")[:MAX_HITS])
     rows.sort(key=lambda row: (*_closeness(row[1], tag), row[0]))
     return [Hit(scope.registry, name, tag=found, digest=digest) for name, found, digest in rows]
@@ -144,11 +153,11 @@ def digests(scope: Scope, text: str) -> list[Hit]:
         return []
     prefix = f"{match[1] or 'sha256'}:{match[2]}"
     hits: list[Hit] = []
-    held = IndexedManifest.objects.filter(_begins("digest", prefix), holders__repository__registry=scope.registry)
-    for pk, digest in held.values_list("pk", "digest").distinct()[:20]:
+    manifests = IndexedManifest.objects.filter(_begins("digest", prefix)).order_by("digest")
+    for pk, digest in manifests.values_list("pk", "digest")[:MAX_DIGESTS]:
         hits += _reached(scope, pk, digest)
-    blobs = IndexedBlob.objects.filter(_begins("digest", prefix), holders__repository__registry=scope.registry)
-    for digest in blobs.values_list("digest", flat=True).distinct()[:20]:
+    blobs = IndexedBlob.objects.filter(_begins("digest", prefix)).order_by("digest")
+    for digest in blobs.values_list("digest", flat=True)[:MAX_DIGESTS]:
         found = uses.tags_holding_blob(scope.registry, scope.visible, Digest(digest), limit=100)
         hits += [Hit(scope.registry, t.repository.name, tag=t.name, digest=digest, is_blob=True) for t in found]
     return hits[:MAX_HITS]
@@ -190,7 +199,7 @@ def _why_of_indexes(indexes: Iterable[int], why: Mapping[int, str]) -> dict[int,
 def platforms(scope: Scope, text: str) -> list[Hit]:
     """Repositories with images for a platform: `arm64`, `linux/arm64`."""
     wanted = text.lower()
-    if not _PLATFORM.fullmatch(wanted):
+    if wanted not in _SYSTEMS_AND_MACHINES and not _PLATFORM.fullmatch(wanted):
         return []
     ids = _some(scope, Q(platforms__contains=wanted))
     rows = scope.repositories().filter(pk__in=ids).order_by("sort_key").values_list("name", "platforms")
