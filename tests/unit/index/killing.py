@@ -58,7 +58,7 @@ def main(directory: Path, rounds: int) -> int:
     began = time.monotonic()
     _in_a_process(_refresh)
     seconds = time.monotonic() - began
-    undisturbed = _rows(database)
+    undisturbed = rows(database)
     chance, different, killed = random.Random(SEED), [], 0
     for number in range(rounds):
         for suffix in ("", "-wal", "-shm"):
@@ -69,7 +69,7 @@ def main(directory: Path, rounds: int) -> int:
             opened.execute("UPDATE dashboard_job SET lease_until = '2000-01-01'")
             opened.commit()
         _in_a_process(_refresh)
-        if _rows(database) != undisturbed:
+        if rows(database) != undisturbed:
             different.append(number)
     print(json.dumps({"killed": killed, "different": different, "tags": undisturbed["tags"]}))
     return 0
@@ -139,7 +139,7 @@ _COMPARED = {
 _COUNTED = ("indexedrevision", "repositoryblob", "manifestblob", "manifestentry", "manifestlabel")
 
 
-def _rows(database: Path) -> dict[str, object]:
+def rows(database: Path) -> dict[str, object]:
     """Everything that a refresh writes, without ids and the times of readings; the rows that join them are counted."""
     found: dict[str, object] = {}
     with contextlib.closing(sqlite3.connect(database)) as opened:
