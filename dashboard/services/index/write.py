@@ -15,10 +15,11 @@ A repository that is too large for one transaction is written in parts at first,
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum
 
 from dashboard.models import IndexedRepository, IndexedTag, IndexState, Registry, RepositoryBlob, TagPeriod
@@ -154,8 +155,11 @@ def _touch(registry: Registry, readings: list[Reading]) -> None:
 
 
 def keep_statistics() -> None:
-    """Has SQLite look at tables that changed, so that it chooses indexes well; PostgreSQL does so by itself."""
+    """Has SQLite look at tables that changed, so that it chooses indexes well; PostgreSQL does so by itself.
+
+    Where somebody else is writing just now it is left to the next time: SQLite does not wait for a lock here.
+    """
     if connection.vendor == "sqlite":
-        with connection.cursor() as cursor:
+        with contextlib.suppress(OperationalError), connection.cursor() as cursor:
             cursor.execute("PRAGMA analysis_limit = 1000")
             cursor.execute("PRAGMA optimize")

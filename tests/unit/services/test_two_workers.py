@@ -40,6 +40,7 @@ class Server(ThreadingMixIn, WSGIServer):
     """A registry that can be asked by several at once."""
 
     daemon_threads = True
+    request_queue_size = 128
 
 
 class Silent(WSGIRequestHandler):
