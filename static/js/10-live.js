@@ -1,4 +1,4 @@
-// What a reader of the screen should hear: changed fragments carry data-say.
+// What a reader of the screen should hear: changed fragments carry data-say, or something in them does.
 "use strict";
 const strata = {
   say(text) {
@@ -8,5 +8,6 @@ const strata = {
 };
 document.addEventListener("htmx:afterSwap", (event) => {
   const swapped = document.querySelector(`#${event.detail.target.id}`);
-  if (swapped?.dataset.say) strata.say(swapped.dataset.say);
+  const said = swapped?.matches("[data-say]") ? swapped : swapped?.querySelector("[data-say]");
+  if (said) strata.say(said.dataset.say);
 });
