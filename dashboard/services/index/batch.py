@@ -234,7 +234,7 @@ class Batch:
                     blobs[row.pk, blob] = blobs.get((row.pk, blob), False) or digest in tagged
             _sum_up(row, tags[row.pk].values(), loaded, tagged)
         _replace(IndexedRevision, "manifest_id", list(tags), revisions)
-        _replace(RepositoryBlob, "blob_id", list(tags), blobs)
+        self._applied.blobs = _replace(RepositoryBlob, "blob_id", list(tags), blobs)
         fields = ["read_at", "tags", "bytes", "platforms", "kinds", "pushed_at", "error_code"]
         update_objects(IndexedRepository, rows.values(), fields)
 
@@ -263,8 +263,14 @@ def _sum_up(row: IndexedRepository, tags: Iterable[IndexedTag], loaded: Loaded, 
     row.kinds = " ".join(sorted(kinds))[:MAX_KINDS]
 
 
-def _replace(model: type[Holding], column: str, repositories: list[int], wanted: dict[tuple[int, int], bool]) -> None:
-    """Makes the rows of these repositories what is wanted: (repository, other) to whether it is tagged."""
+def _replace(
+    model: type[Holding], column: str, repositories: list[int], wanted: dict[tuple[int, int], bool]
+) -> set[int]:
+    """Makes the rows of these repositories what is wanted: (repository, other) to whether it is tagged.
+
+    Returns the others that came or went.
+    """
+    moved: set[int] = set()
     manager = model._default_manager
     stale: list[int] = []
     turned: dict[bool, list[int]] = {True: [], False: []}
@@ -273,6 +279,7 @@ def _replace(model: type[Holding], column: str, repositories: list[int], wanted:
         want = wanted.pop((repository, other), None)
         if want is None:
             stale.append(pk)
+            moved.add(other)
         elif want != tagged:
             turned[want].append(pk)
     for part in chunks(stale):
@@ -285,3 +292,4 @@ def _replace(model: type[Holding], column: str, repositories: list[int], wanted:
         ("repository_id", column, "tagged"),
         [(repository, other, tagged) for (repository, other), tagged in wanted.items()],
     )
+    return moved | {other for _, other in wanted}

@@ -169,7 +169,7 @@ def _write(registry: Registry, reader: Reader, reading: Reading) -> bool:
     try:
         with patience(LOCK_WAIT_MS):
             applied = write.apply(registry=registry, reader=reader, readings=[reading])
-            write.recount_exclusive(registry, applied.changed)
+            write.recount_exclusive_after(registry, applied)
     except OperationalError:
         logger.info("what is new in %s was not written: the database was busy", reading.repository)
         return False

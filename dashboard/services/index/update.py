@@ -64,7 +64,7 @@ def read_again(
         except (StorageError, RegistryError) as error:
             outcomes |= dict.fromkeys(part, error)
             continue
-        write.recount_exclusive(registry, applied.changed)
+        write.recount_exclusive_after(registry, applied)
         outcomes |= {name: outcome if isinstance(outcome, Exception) else None for name, outcome in found.items()}
     return outcomes
 

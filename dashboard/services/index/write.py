@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Sum
@@ -58,7 +58,9 @@ def apply(
         stored = Stored(registry, group)
         changed = _as_of_now(reader, stored, [r for r in group if thorough or not stored.says(r)])
         if changed:
-            total.add(Batch(registry, reader, changed, learnt, stored).write())
+            applied = Batch(registry, reader, changed, learnt, stored).write()
+            total.add(applied)
+            total.blobs |= applied.blobs
         same = {reading.repository for reading in group} - {reading.repository for reading in changed}
         _touch(registry, [r for r in group if r.repository in same and not stored.is_late(r)])
     return total
@@ -79,14 +81,26 @@ def remove(*, registry: Registry, names: Iterable[str], began: dt.datetime) -> i
     return removed
 
 
-def recount_exclusive(registry: Registry, repositories: Iterable[str] | None = None) -> None:
-    """Counts anew what each repository alone holds (only of `repositories`, if given)."""
-    rows = IndexedRepository.objects.filter(registry=registry)
-    if repositories is None:
-        sums = _exclusive_of_all(registry)
-    else:
-        rows = rows.filter(name__in=list(repositories))
-        sums = _exclusive_of(registry, rows)
+def recount_exclusive(registry: Registry) -> None:
+    """Counts anew what each repository alone holds."""
+    _note_exclusive(IndexedRepository.objects.filter(registry=registry), _exclusive_of_all(registry))
+
+
+def recount_exclusive_after(registry: Registry, applied: Applied) -> None:
+    """The same of those alone that were changed, and of who shared with them, or does now, what nobody else holds."""
+    names = applied.changed.copy()
+    # Of a blob that more hold than these and one other it was, and is, exclusive to nobody.
+    few = len(applied.changed) + 1
+    for part in chunks(sorted(applied.blobs)):
+        held = RepositoryBlob.objects.filter(repository__registry=registry, blob__in=part).values("blob")
+        rare = held.annotate(holders=Count("pk")).filter(holders__lte=few).values("blob")
+        holders = IndexedRepository.objects.filter(registry=registry, blobs__blob__in=rare)
+        names.update(holders.values_list("name", flat=True).distinct())
+    rows = IndexedRepository.objects.filter(registry=registry, name__in=names)
+    _note_exclusive(rows, _exclusive_of(registry, rows))
+
+
+def _note_exclusive(rows: QuerySet[IndexedRepository], sums: Mapping[int, int]) -> None:
     stale = []
     for row in rows.only("pk", "exclusive_bytes"):
         if row.exclusive_bytes != sums.get(row.pk, 0):
