@@ -68,13 +68,17 @@ class SearchPage:
         return bool(self.query) and not self.sections
 
 
+def shown_in_group(*, only: str = "", in_box: bool = False) -> int:
+    """How many hits of a group are shown."""
+    return SHOWN_IN_BOX if in_box else MAX_HITS if only else SHOWN_IN_GROUP
+
+
 def search_page(found: Found, *, path: str, only: str = "", several: bool = False, in_box: bool = False) -> SearchPage:
     """The view model. `only` shows one group whole, `several` names the registry of each hit."""
-    groups = [group for group in found.groups if not only or group.kind == only]
-    most = SHOWN_IN_BOX if in_box else MAX_HITS if only else SHOWN_IN_GROUP
+    most = shown_in_group(only=only, in_box=in_box)
     return SearchPage(
         query=found.query,
-        sections=[_section(group, found.query, path, most, several=several) for group in groups],
+        sections=[_section(group, found.query, path, most, several=several) for group in found.groups],
         problems=[(host, problem_of(error)) for host, error in found.unsearched.items()],
         incomplete=found.incomplete,
         url=links.with_query(path, q=found.query),
@@ -87,9 +91,9 @@ def _section(group: Group, query: str, path: str, most: int, *, several: bool) -
     return Section(
         name=str(_NAMES[group.kind]),
         lines=[_line(hit, several=several) for hit in group.hits[:most]],
-        count=len(group.hits),
+        count=group.count,
         at_least=group.more,
-        all_url=links.with_query(path, q=query, only=group.kind) if len(group.hits) > most else "",
+        all_url=links.with_query(path, q=query, only=group.kind) if group.count > most else "",
     )
 
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from dashboard.contexts import exports
-from dashboard.contexts.search import search_page
+from dashboard.contexts.search import search_page, shown_in_group
 from dashboard.models import Registry
 from dashboard.services import access as gate
 from dashboard.services.index.search import FINDERS, search
@@ -27,18 +27,13 @@ def results(request: HttpRequest) -> HttpResponseBase:
     accesses = [gate.access_to(user=user, registry=row) for row in registries]
     if len(accesses) == 1:
         cast(Request, request).access = accesses[0]
-    found = search(accesses, request.GET.get("q", ""))
-    only = request.GET.get("only", "")
+    query, only = request.GET.get("q", ""), request.GET.get("only", "")
+    only = only if only in FINDERS else ""
     if file_format := export_format(request):
-        hits = ((group.kind, hit) for group in found.groups if only in ("", group.kind) for hit in group.hits)
-        return as_file(
-            (exports.search_record(kind, hit) for kind, hit in hits), exports.SEARCH_FIELDS, file_format, "search"
-        )
-    page = search_page(
-        found,
-        path=reverse("search"),
-        only=only if only in FINDERS else "",
-        several=len(registries) > 1,
-        in_box=is_fragment(request),
-    )
+        found = search(accesses, query, only=only)
+        records = (exports.search_record(group.kind, hit) for group in found.groups for hit in group.hits)
+        return as_file(records, exports.SEARCH_FIELDS, file_format, "search")
+    in_box = is_fragment(request)
+    found = search(accesses, query, only=only, limit=shown_in_group(only=only, in_box=in_box))
+    page = search_page(found, path=reverse("search"), only=only, several=len(registries) > 1, in_box=in_box)
     return render_page(request, "search.html", {"page": page}, fragment="box")

@@ -64,10 +64,11 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Hits of one kind, the best first; `more` if it stopped at MAX_HITS."""
+    """Hits of one kind, the best first, as many as were asked for; `count` in all, `more` if it stopped at MAX_HITS."""
 
     kind: str
     hits: Sequence[Hit]
+    count: int
     more: bool = False
 
 
@@ -100,11 +101,16 @@ class Scope:
         return frozenset(self.repositories().values_list("pk", flat=True))
 
 
-Finder = Callable[[Scope, str], list[Hit]]
+Hits = tuple[list[Hit], int]
+"""The best hits, at least as many as were asked for if there are so many; how many there are, at most MAX_HITS."""
+Finder = Callable[[Scope, str, int], Hits]
 
 
-def search(accesses: Sequence[Access], query: str, *, limit: int = MAX_HITS) -> Found:
-    """Searches the registries of `accesses` (all that there are) for `query`; each group has at most `limit` hits."""
+def search(accesses: Sequence[Access], query: str, *, only: str = "", limit: int = MAX_HITS) -> Found:
+    """Searches the registries of `accesses` (all that there are) for `query`; each group has at most `limit` hits.
+
+    `only` searches for one kind of hits (see FINDERS).
+    """
     text = query.replace("\0", "").strip()[:MAX_QUERY]
     unsearched: dict[str, RegistryError] = {}
     scopes: list[Scope] = []
@@ -116,41 +122,53 @@ def search(accesses: Sequence[Access], query: str, *, limit: int = MAX_HITS) -> 
     groups: list[Group] = []
     for kind, find in FINDERS.items():
         hits: list[Hit] = []
-        for scope in scopes if text else ():
-            hits += find(scope, text)
+        count = 0
+        for scope in scopes if text and only in ("", kind) else ():
+            found, of_scope = find(scope, text, limit)
+            hits += found[:limit]
+            count += of_scope
         if hits:
-            groups.append(Group(kind, hits[:limit], more=len(hits) > limit or len(hits) >= MAX_HITS))
+            groups.append(Group(kind, hits[:limit], min(count, MAX_HITS), more=count >= MAX_HITS))
     incomplete = [scope.registry.public_host for scope in scopes if not scope.visible.complete]
     return Found(text, groups, unsearched, incomplete)
 
 
-def repositories(scope: Scope, text: str) -> list[Hit]:
+def repositories(scope: Scope, text: str, _limit: int) -> Hits:
     """By any part of the name: the same name first, then names whose last part begins so."""
     ids = _some(scope, Q(name__icontains=text))
     names = list(scope.repositories().filter(pk__in=ids).values_list("name", flat=True))
-    return [Hit(scope.registry, name) for name in sorted(names, key=lambda name: _closeness(name, text))]
+    return _all([Hit(scope.registry, name) for name in sorted(names, key=lambda name: _closeness(name, text))])
 
 
-def tags(scope: Scope, text: str) -> list[Hit]:
+def tags(scope: Scope, text: str, limit: int) -> Hits:
     """By any part of the tag; `team/app:1.4` looks for such tags in such repositories."""
     repository, colon, tag = text.rpartition(":")
-    repository = repository.removeprefix(f"{scope.registry.public_host}/")
     if colon:
         shown = uses.tags_of(scope.registry, scope.visible)
+        repository = repository.removeprefix(f"{scope.registry.public_host}/")
         shown = shown.filter(repository__name__icontains=repository, name__istartswith=tag)
-    else:
-        ids = islice(tag_names().containing(tag, scope.allowed()), MAX_HITS)
-        shown = IndexedTag.objects.filter(pk__in=list(ids), repository__read_at__isnull=False)
-    rows = list(shown.order_by().values_list("repository__name", "name", "digest")[:MAX_HITS])
-    rows.sort(key=lambda row: (*_closeness(row[1], tag), row[0]))
-    return [Hit(scope.registry, name, tag=found, digest=digest) for name, found, digest in rows]
+        hits = _tag_hits(scope, shown.order_by()[:MAX_HITS], tag)
+        return hits, len(hits)
+    names = tag_names()
+    found = list(islice(names.containing(tag, scope.allowed()), MAX_HITS))
+    best = sorted(found, key=lambda row: _closeness(names.name(row), tag))[:limit]
+    shown = IndexedTag.objects.filter(pk__in=[names.ids[row] for row in best]).order_by()
+    return _tag_hits(scope, shown, tag), len(found)
 
 
-def digests(scope: Scope, text: str) -> list[Hit]:
+def _tag_hits(scope: Scope, shown: QuerySet[IndexedTag], tag: str) -> list[Hit]:
+    rows = sorted(
+        shown.values_list("repository__name", "name", "digest"),
+        key=lambda row: (*_closeness(row[1], tag), row[0]),
+    )
+    return [Hit(scope.registry, repository, tag=name, digest=digest) for repository, name, digest in rows]
+
+
+def digests(scope: Scope, text: str, _limit: int) -> Hits:
     """By the beginning of a digest: of a manifest, a config or a layer; each with the tags that reach it."""
     match = _DIGEST.fullmatch(text.lower())
     if match is None:
-        return []
+        return _all([])
     prefix = f"{match[1] or 'sha256'}:{match[2]}"
     hits: list[Hit] = []
     manifests = IndexedManifest.objects.filter(_begins("digest", prefix)).order_by("digest")
@@ -160,16 +178,16 @@ def digests(scope: Scope, text: str) -> list[Hit]:
     for digest in blobs.values_list("digest", flat=True)[:MAX_DIGESTS]:
         found = uses.tags_holding_blob(scope.registry, scope.visible, Digest(digest), limit=100)
         hits += [Hit(scope.registry, t.repository.name, tag=t.name, digest=digest, is_blob=True) for t in found]
-    return hits[:MAX_HITS]
+    return _all(hits)
 
 
-def labels(scope: Scope, text: str) -> list[Hit]:
+def labels(scope: Scope, text: str, _limit: int) -> Hits:
     """By the beginning of a label's or annotation's key or value; `key=value` looks for both."""
     key, equals, value = text.partition("=")
     if equals:
         condition = Q(key=key.strip()) & _begins("value", value.strip())
     elif len(text) < 2:
-        return []
+        return _all([])
     else:
         condition = _begins("key", text) | _begins("value", text)
     # Found by the labels' own indexes; what of it may be seen is decided by the tags that reach it.
@@ -177,12 +195,8 @@ def labels(scope: Scope, text: str) -> list[Hit]:
     why = {manifest: f"{found}={content}" for manifest, found, content in rows}
     found_tags = uses.tags_reaching(scope.registry, scope.visible, manifests=why)
     why |= _why_of_indexes({tag.manifest_id for tag in found_tags if tag.manifest_id} - why.keys(), why)
-    return [
-        Hit(
-            scope.registry, tag.repository.name, tag=tag.name, digest=tag.digest, note=why.get(tag.manifest_id or 0, "")
-        )
-        for tag in found_tags
-    ]
+    notes = ((tag, why.get(tag.manifest_id or 0, "")) for tag in found_tags)
+    return _all([Hit(scope.registry, t.repository.name, tag=t.name, digest=t.digest, note=note) for t, note in notes])
 
 
 def _why_of_indexes(indexes: Iterable[int], why: Mapping[int, str]) -> dict[int, str]:
@@ -196,11 +210,11 @@ def _why_of_indexes(indexes: Iterable[int], why: Mapping[int, str]) -> dict[int,
     return found
 
 
-def platforms(scope: Scope, text: str) -> list[Hit]:
+def platforms(scope: Scope, text: str, _limit: int) -> Hits:
     """Repositories with images for a platform: `arm64`, `linux/arm64`."""
     wanted = text.lower()
     if wanted not in _SYSTEMS_AND_MACHINES and not _PLATFORM.fullmatch(wanted):
-        return []
+        return _all([])
     ids = _some(scope, Q(platforms__contains=wanted))
     rows = scope.repositories().filter(pk__in=ids).order_by("sort_key").values_list("name", "platforms")
     hits = []
@@ -208,7 +222,7 @@ def platforms(scope: Scope, text: str) -> list[Hit]:
         found = [word for word in words.split() if wanted == word or wanted in word.split("/")]
         if found:
             hits.append(Hit(scope.registry, name, note=" ".join(found)))
-    return hits
+    return _all(hits)
 
 
 FINDERS: dict[str, Finder] = {
@@ -218,6 +232,10 @@ FINDERS: dict[str, Finder] = {
     "labels": labels,
     "platforms": platforms,
 }
+
+
+def _all(hits: list[Hit]) -> Hits:
+    return hits[:MAX_HITS], min(len(hits), MAX_HITS)
 
 
 def _some(scope: Scope, condition: Q) -> list[int]:

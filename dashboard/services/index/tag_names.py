@@ -1,4 +1,4 @@
-"""The names of all indexed tags as one text in memory, so that a part of a name is found in it at once.
+"""The names of all tags (of repositories that were read) as one text in memory, where a part of one is found at once.
 
 A database looks at every row for that. The text is made again when a tag came or went: their number and the highest id
 tell, for ids are never given twice.
@@ -32,14 +32,19 @@ class TagNames:
     repositories: array[int]
 
     def containing(self, part: str, allowed: Container[int] | None) -> Iterator[int]:
-        """Ids of tags whose name contains `part`, in any case; only in the `allowed` repositories (None: all)."""
+        """Rows whose name contains `part`, in any case; only of the `allowed` repositories (None: all)."""
         wanted = part.lower()
         position = self.text.find(wanted) if wanted and _END not in wanted else -1
         while position >= 0:
             row = bisect_right(self.starts, position) - 1
             if allowed is None or self.repositories[row] in allowed:
-                yield self.ids[row]
+                yield row
             position = self.text.find(wanted, self.text.index(_END, position))
+
+    def name(self, row: int) -> str:
+        """The name in a row, in lower case."""
+        start = self.starts[row]
+        return self.text[start : self.text.index(_END, start)]
 
 
 def tag_names() -> TagNames:
@@ -60,7 +65,11 @@ def _read() -> TagNames:
     names: list[str] = []
     starts, ids, repositories = array("q"), array("q"), array("q")
     place = 0
-    rows = IndexedTag.objects.order_by().values_list("pk", "repository_id", "name")
+    rows = (
+        IndexedTag.objects.filter(repository__read_at__isnull=False)
+        .order_by()
+        .values_list("pk", "repository_id", "name")
+    )
     for pk, repository, name in rows.iterator(2000):
         starts.append(place)
         ids.append(pk)
