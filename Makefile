@@ -8,7 +8,7 @@ VENV := .venv/bin
 BIN := $(CURDIR)/var/tools/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock bench setup
+.PHONY: help run manage test lint format lock bench setup
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\): ## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|' 2>/dev/null || \
@@ -17,6 +17,10 @@ help: ## this list
 run: ## everything set up, then the dashboard on http://127.0.0.1:8000 (PORT=… for another)
 	@$(PYTHON) -m tools.environment run
 	@$(VENV)/python -m tools.run
+
+manage: ## a command of manage.py with the settings of make run (ARGS="refresh_index --rebuild")
+	@$(PYTHON) -m tools.environment run
+	@$(VENV)/python -m tools.manage $(ARGS)
 
 test: ## everything set up, then every test, on SQLite and PostgreSQL (ARGS=… goes to pytest)
 	@$(PYTHON) -m tools.environment development

@@ -109,6 +109,14 @@ def _filled(template: str, values: dict[str, str]) -> str:
     return template.format(**{name: json.dumps(value) for name, value in values.items()})  # JSON text is YAML text
 
 
+def of_last_start(directory: Path) -> DemoRegistry | None:
+    """The registry that was started last with this directory; None if there was none."""
+    try:
+        return DemoRegistry(directory, int((directory / "port").read_text()))
+    except (OSError, ValueError):
+        return None
+
+
 def is_free(port: int) -> bool:
     """Whether a server could listen on this port of the loopback address. Raises PermissionError below 1024."""
     with socket.socket() as probe:

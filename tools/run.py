@@ -63,7 +63,7 @@ class Run:
 
 def main(given: Mapping[str, str]) -> int:
     """Serve until somebody ends it; returns the exit code."""
-    state = Path(given.get("DASHBOARD_STATE_DIR") or ROOT / "var").resolve()
+    state = state_of(given)
     supervisor = Supervisor(logs=state / "log", directory=ROOT)
     supervisor.listen()
     try:
@@ -81,8 +81,26 @@ def main(given: Mapping[str, str]) -> int:
     return 0
 
 
+def of_last_start(given: Mapping[str, str]) -> Run:
+    """What the last start told its children: for a command beside it, or after it. Raises SetupProblem."""
+    state = state_of(given)
+    run = Run(state, int(given.get("PORT") or 8000), given, dict(given))
+    configure(run)
+    if not run.given.get("DASHBOARD_REGISTRY_URL"):
+        demo = demo_registry.of_last_start(state / "demo")
+        if demo is None:
+            raise SetupProblem("Nothing was started here yet: `make run` first, or name a registry.")
+        point_at(run, demo)
+    return run
+
+
+def state_of(given: Mapping[str, str]) -> Path:
+    """Where a start keeps its state."""
+    return Path(given.get("DASHBOARD_STATE_DIR") or ROOT / "var").resolve()
+
+
 def _serve(run: Run, supervisor: Supervisor) -> None:
-    _configure(run)
+    configure(run)
     demo = _start_demo_registry(run, supervisor) if not run.given.get("DASHBOARD_REGISTRY_URL") else None
     supervisor.run("bootstrap", [*MANAGE, "bootstrap"], run.environment)
     if demo:
@@ -99,7 +117,7 @@ def _serve(run: Run, supervisor: Supervisor) -> None:
     supervisor.wait_until(lambda: False)
 
 
-def _configure(run: Run) -> None:
+def configure(run: Run) -> None:
     """What the dashboard's processes are told, where nobody said otherwise."""
     run.default("DASHBOARD_STATE_DIR", run.state)
     run.default("DEBUG", "false")
@@ -126,10 +144,15 @@ def _start_demo_registry(run: Run, supervisor: Supervisor) -> demo_registry.Demo
         seconds=20,
         otherwise=f"The demo registry does not answer at {demo.url}; see {run.state / 'log' / 'demo-registry.log'}.",
     )
+    point_at(run, demo)
+    return demo
+
+
+def point_at(run: Run, demo: demo_registry.DemoRegistry) -> None:
+    """Tell the children of the demo registry."""
     run.environment["DASHBOARD_REGISTRY_URL"] = demo.url
     run.default("DASHBOARD_REGISTRY_PUBLIC_HOST", demo.address)
     run.default("DASHBOARD_STORAGE_ROOT", demo.storage)
-    return demo
 
 
 def _fill(run: Run, supervisor: Supervisor, demo: demo_registry.DemoRegistry) -> None:

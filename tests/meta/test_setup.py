@@ -302,7 +302,7 @@ def test_a_port_that_is_none_is_refused(port: str, tmp_path: Path, capsys: pytes
 def test_what_somebody_set_is_left_alone(tmp_path: Path) -> None:
     given = {"SECRET_KEY": "theirs", "DJANGO_SUPERUSER_PASSWORD_FILE": "/theirs", "ALLOWED_HOSTS": "theirs.example"}
     started = run.Run(tmp_path, 8000, given, dict(given))
-    run._configure(started)
+    run.configure(started)
     assert started.environment["SECRET_KEY"] == "theirs"
     assert "SECRET_KEY_FILE" not in started.environment
     assert started.environment["DJANGO_SUPERUSER_PASSWORD_FILE"] == "/theirs"
