@@ -135,6 +135,8 @@ def search(accesses: Sequence[Access], query: str, *, only: str = "", limit: int
 
 def repositories(scope: Scope, text: str, _limit: int) -> Hits:
     """By any part of the name: the same name first, then names whose last part begins so."""
+    if ":" in text:  # no name has one
+        return _all([])
     ids = _some(scope, Q(name__icontains=text))
     names = list(scope.repositories().filter(pk__in=ids).values_list("name", flat=True))
     return _all([Hit(scope.registry, name) for name in sorted(names, key=lambda name: _closeness(name, text))])
@@ -143,6 +145,8 @@ def repositories(scope: Scope, text: str, _limit: int) -> Hits:
 def tags(scope: Scope, text: str, limit: int) -> Hits:
     """By any part of the tag; `team/app:1.4` looks for such tags in such repositories."""
     repository, colon, tag = text.rpartition(":")
+    if _DIGEST.fullmatch(text) and colon:
+        return _all([])
     if colon:
         shown = uses.tags_of(scope.registry, scope.visible)
         repository = repository.removeprefix(f"{scope.registry.public_host}/")
