@@ -29,7 +29,7 @@ _LINES: Mapping[str, Promise] = {
 
 @dataclass(frozen=True, slots=True)
 class JobLine:
-    """A job. `seconds_left` is an estimate; `cancel` if this person may end it; `log` is for administrators."""
+    """A job. `rate` is what was done in a second so far, `seconds_left` an estimate by it; `cancel` if this person may end it; `log` is for administrators."""
 
     id: str
     kind: str
@@ -39,6 +39,7 @@ class JobLine:
     state_name: str
     done: int
     total: int
+    rate: int | None
     seconds_left: int | None
     took: float | None
     outcome: str
@@ -64,6 +65,7 @@ def _line(access: Access, job: Job) -> JobLine:
     may_cancel = access.user.is_staff or (job.requested_by_id is not None and job.requested_by_id == access.user.pk)
     took = (job.finished_at - job.started_at).total_seconds() if job.finished_at and job.started_at else None
     failed = job.state == Job.State.FAILED
+    rate = _rate(job)
     return JobLine(
         id=str(job.pk),
         kind=str(Job.Kind(job.kind).label),
@@ -73,7 +75,8 @@ def _line(access: Access, job: Job) -> JobLine:
         state_name=str(Job.State(job.state).label),
         done=job.progress,
         total=job.total,
-        seconds_left=_seconds_left(job),
+        rate=round(rate) if rate else None,
+        seconds_left=round((job.total - job.progress) / rate) if rate and job.total > job.progress else None,
         took=took,
         outcome=_outcome(job),
         problem=storage_problem(job.outcome_code, job.outcome) if failed and "path" in job.outcome else None,
@@ -82,11 +85,11 @@ def _line(access: Access, job: Job) -> JobLine:
     )
 
 
-def _seconds_left(job: Job) -> int | None:
-    if job.state != Job.State.RUNNING or not job.started_at or not job.progress or job.total <= job.progress:
+def _rate(job: Job) -> float | None:
+    """Done in a second, of a job that runs and has done something."""
+    if job.state != Job.State.RUNNING or not job.started_at or not job.progress:
         return None
-    spent = (timezone.now() - job.started_at).total_seconds()
-    return round(spent / job.progress * (job.total - job.progress))
+    return job.progress / max(0.001, (timezone.now() - job.started_at).total_seconds())
 
 
 def _outcome(job: Job) -> str:

@@ -59,6 +59,7 @@ def test_a_running_job_tells_how_far_it_is_and_how_long_still(as_jonas: Client, 
     assert not page.has("header"), "only the list"
     row = words(page.row("storage scan"))
     assert "1,500 of 3,000" in row
+    assert any(f", {rate} a second, " in row for rate in (48, 49, 50))
     assert any(f"{seconds} seconds left" in row for seconds in (29, 30, 31))
     assert "by schedule" in row
 
