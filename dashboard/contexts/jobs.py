@@ -29,7 +29,10 @@ _LINES: Mapping[str, Promise] = {
 
 @dataclass(frozen=True, slots=True)
 class JobLine:
-    """A job. `rate` is what was done in a second so far, `seconds_left` an estimate by it; `cancel` if this person may end it; `log` is for administrators."""
+    """A job. `rate` is what was done in a second so far, `seconds_left` an estimate by it.
+
+    `cancel` if this person may end it; `log` is for administrators.
+    """
 
     id: str
     kind: str
