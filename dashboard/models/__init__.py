@@ -1,11 +1,12 @@
 """The rows we own, and the index.
 
 Our own: people, registries, credentials, content, jobs, usage snapshots, deletions and their trash, history of tags and
-pulls. The index (`index.py`) may be emptied and rebuilt.
+pulls, the audit. The index (`index.py`) may be emptied and rebuilt.
 """
 
 from __future__ import annotations
 
+from .audit import AuditEntry
 from .content import Content
 from .credential import Credential
 from .deletion import Deletion, DeletionPlan, TrashedManifest
@@ -28,6 +29,7 @@ from .registry import Registry
 from .usage import UsageSnapshot
 
 __all__ = [
+    "AuditEntry",
     "Content",
     "Credential",
     "Deletion",
