@@ -70,6 +70,6 @@ class AuditEntry(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Adds the row. Raises RuntimeError for one that is there already: what happened does not change."""
-        if self.pk is not None:
+        if not self._state.adding:
             raise RuntimeError("an audit entry is never changed")
         super().save(*args, **kwargs)
