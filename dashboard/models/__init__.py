@@ -9,7 +9,7 @@ from __future__ import annotations
 from .audit import AuditEntry
 from .content import Content
 from .credential import Credential
-from .deletion import Deletion, DeletionPlan, TrashedManifest
+from .deletion import ChosenNames, Deletion, DeletionItem, DeletionPlan, TrashedManifest
 from .history import Notification, NotificationState, PullDay, TagPeriod
 from .index import (
     IndexedBlob,
@@ -30,9 +30,11 @@ from .usage import UsageSnapshot
 
 __all__ = [
     "AuditEntry",
+    "ChosenNames",
     "Content",
     "Credential",
     "Deletion",
+    "DeletionItem",
     "DeletionPlan",
     "IndexState",
     "IndexedBlob",

@@ -26,6 +26,8 @@ class Job(models.Model):
         SCAN = "scan", _("storage scan")
         REFRESH = "refresh", _("refresh of the index")
         NOTIFICATIONS = "notifications", _("notifications of the registry")
+        DELETION = "deletion", _("deletion")
+        RESTORE = "restore", _("restoring from the trash")
 
     class State(models.TextChoices):
         """Where it is."""

@@ -19,8 +19,10 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models, transaction
 
 from dashboard.models import (
+    AuditEntry,
     Credential,
     Deletion,
+    DeletionItem,
     DeletionPlan,
     NotificationState,
     PullDay,
@@ -41,10 +43,12 @@ KEPT: tuple[type[models.Model], ...] = (
     UsageSnapshot,
     DeletionPlan,
     Deletion,
+    DeletionItem,
     TrashedManifest,
     TagPeriod,
     NotificationState,
     PullDay,
+    AuditEntry,
 )
 """In an order in which each row's references are there before it."""
 

@@ -8,8 +8,10 @@ from typing import Any
 from django.db import models
 
 from dashboard.models import (
+    ChosenNames,
     Credential,
     Deletion,
+    DeletionItem,
     DeletionPlan,
     IndexedRepository,
     IndexedRevision,
@@ -35,7 +37,8 @@ class StillBusy(Exception):
 
 
 GOES: tuple[type[models.Model], ...] = (
-    IndexedTag, IndexedRevision, RepositoryBlob, IndexedRepository, TrashedManifest, Deletion, DeletionPlan,
+    IndexedTag, IndexedRevision, RepositoryBlob, IndexedRepository, TrashedManifest, DeletionItem, Deletion,
+    DeletionPlan, ChosenNames,
     TagPeriod, Notification, PullDay, UsageSnapshot, Credential, Job,
 )  # fmt: skip
 """What goes with a registry and may be long, in an order in which nothing refers to what went before."""
@@ -44,6 +47,7 @@ _WAY = {
     IndexedRevision: "repository__registry",
     RepositoryBlob: "repository__registry",
     TrashedManifest: "deletion__registry",
+    DeletionItem: "deletion__registry",
 }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from django_q.tasks import async_task
 
-from dashboard.models import Deletion, TagPeriod
+from dashboard.models import Deletion, DeletionItem, TagPeriod
 from dashboard.registry.references import parse_repository, parse_tag
 from dashboard.services.index import mount
 from dashboard.services.index.update import read_again, reads_storage, state_of
@@ -32,22 +32,23 @@ def ask_to_follow(row: Deletion) -> None:
 def follow(deletion_id: str) -> None:
     """Looks for a deletion on the disk, then has the repository read again."""
     row = Deletion.objects.select_related("registry").get(pk=deletion_id)
-    if reads_storage(row.registry, state_of(row.registry)) and not _is_seen(row):
-        mount.miss(row.registry, parse_repository(row.repository), parse_tag(row.tag))
+    done = row.items.filter(state=DeletionItem.State.DONE).exclude(tags=[]).first()
+    if done is not None and reads_storage(row.registry, state_of(row.registry)) and not _is_seen(row, done):
+        mount.miss(row.registry, parse_repository(row.repository), parse_tag(done.tags[0]))
     read_again(registry=row.registry, names=[row.repository], learnt=TagPeriod.Learnt.REFRESH)
 
 
-def _is_seen(row: Deletion) -> bool:
+def _is_seen(row: Deletion, item: DeletionItem) -> bool:
     """Whether the storage shows within the time that the tag no longer points where it did."""
     until = time.monotonic() + SEEN_WITHIN_SECONDS
     while True:
         try:
-            link = Reader(Path(row.registry.storage_root)).tag(parse_repository(row.repository), parse_tag(row.tag))
+            link = Reader(Path(row.registry.storage_root)).tag(parse_repository(row.repository), parse_tag(item.tags[0]))
         except ContentError:
             return True
         except StorageError:
             return False
-        if link.digest != row.digest:
+        if link.digest != item.digest:
             return True  # somebody has pushed it again
         if time.monotonic() >= until:
             return False

@@ -1,31 +1,40 @@
-"""The plan: what deleting one tag would do, found by the server before any button, kept as a row for an hour."""
+"""The plan: what a deletion would do, found by the server before any button, kept as a row for an hour.
+
+One function for every kind: some tags, what a rule means, untagged revisions, a whole repository.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from django.utils import timezone
 
-from dashboard.models import Deletion, DeletionPlan
-from dashboard.registry.client import Capabilities
+from dashboard.models import DeletionPlan, IndexedRevision, IndexedTag, Registry
+from dashboard.registry.client import Capabilities, RawManifest
+from dashboard.registry.client import Deletion as Ability
 from dashboard.registry.errors import ManifestUnknown, RegistryError
 from dashboard.registry.manifests import Kind, Manifest, parse_manifest
 from dashboard.registry.media_types import INDEX_TYPES, MANIFEST_TYPES
 from dashboard.registry.references import Digest, RepositoryName
 from dashboard.services import contents, parallel
 from dashboard.services.access import Access
+from dashboard.services.index.documents import chunks
+from dashboard.services.index.update import state_of
 from dashboard.services.quick_writes import write_within
 
+from . import referrers, throwaway
+from .choice import Choice, chosen_tags, seen_digest, untagged_digests
+from .effect import Child, Effect, Item, from_json
 from .survey import Survey, survey
+from .weigh import Weight, attributed, reach, weigh
 
 LIFETIME = dt.timedelta(hours=1)
 WRITE_WAIT_MS = 2000
-COUNTED_WHOLE = 50
-"""In repositories of at most so many tags every manifest is read, so that shared layers are not promised as freed."""
+MOVED, VANISHED, UNREADABLE, TAGGED, LISTED = "moved", "vanished", "unreadable", "tagged", "listed"
 
 
 class DatabaseBusy(Exception):
@@ -33,102 +42,69 @@ class DatabaseBusy(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """A manifest that goes along with the index that lists it. `label`: its platform, or "attestation"."""
+class _Draft:
+    """Items whose manifests could be read, what of them goes with its children, and items that are refused."""
 
-    digest: str
-    media_type: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What was seen, and what would go. Kept as JSON in the plan; sizes in bytes.
-
-    `aliases` and `parents` keep the digest: then only the name can go. `unread` are tags and indexes that could not be
-    read, so that nobody can say what they need. `missing` is what the registry would want before it took the manifest
-    back. `frees` is what a collection after *remove* frees at most; `total` all that the tag reaches.
-    """
-
-    digest: str
-    media_type: str
-    kind: str
-    ability: str
-    aliases: list[str]
-    parents: list[dict[str, Any]]
-    unread: list[str]
-    children: list[dict[str, str]]
-    kept_children: list[dict[str, str]]
-    attached: list[str]
-    missing: list[str]
-    total: int
-    frees: int
-
-    @property
-    def can_remove(self) -> bool:
-        """Whether the digest may go with its tag: nothing else needs it, and everything was read."""
-        return not self.aliases and not self.parents and not self.unread
-
-    @property
-    def methods(self) -> list[str]:
-        """What is offered, the default first."""
-        if self.can_remove:
-            return [Deletion.Method.REMOVE, Deletion.Method.UNTAG]
-        return [Deletion.Method.UNTAG]
-
-    @property
-    def is_restorable(self) -> bool:
-        """Whether the registry would take the manifest back now."""
-        return not self.missing
+    items: Sequence[Item]
+    removed: Mapping[Digest, Manifest]
+    manifests: Mapping[Digest, Manifest]
+    refused: Sequence[Item]
 
 
-def effect_of(access: Access, repository: RepositoryName, tag: str, capabilities: Capabilities) -> Effect:
-    """What deleting `tag` would do. Raises ManifestUnknown if it does not exist, RegistryError if it cannot be read."""
-    session = access.session
-    head = session.head_manifest(repository, tag)
-    seen = survey(session, access.registry, repository)
-    raw = contents.manifests(session, repository, [head.digest], proven=frozenset([head.digest]))[head.digest]
-    if isinstance(raw, RegistryError):
-        raise raw
-    root = parse_manifest(raw.raw, raw.media_type, head.digest)
-    going, kept, missing = _children(access, repository, root, seen, tag)
-    missing += _missing_content(access, repository, [root, *going.values()])
-    if root.media_type not in INDEX_TYPES | MANIFEST_TYPES:
-        missing.append(root.media_type or "?")
-    blobs = {d.digest: d.size for m in (root, *going.values()) for d in m.content() if not d.is_foreign}
-    documents = root.size + sum(m.size for m in going.values())
-    stays = _needed_blobs(access, repository, seen, leaving={head.digest, *going}) & set(blobs)
-    labels = {c.digest: _label(c.platform, c.is_attestation) for c in root.children}
+def effect_of(access: Access, repository: RepositoryName, choice: Choice, capabilities: Capabilities) -> Effect:
+    """What the deletion would do. Raises RegistryError if the repository cannot be read, TooMany."""
+    registry = access.registry
+    seen = survey(access.session, registry, repository)
+    chosen, refused = _chosen(access, repository, choice, seen)
+    draft = _draft(access, repository, seen, chosen)
+    found = referrers.of(registry, repository, seen, draft.removed)
+    if choice.takes_referrers and found:
+        along = {Digest(each.digest): list(each.tags) for each in found}
+        draft = _draft(access, repository, seen, {**along, **chosen})
+    items = _with_missing(access, repository, draft)
+    weight = weigh(
+        registry=registry,
+        state=state_of(registry),
+        repository=repository,
+        seen=seen,
+        going=draft.removed,
+        leaving=[tag for item in items for tag in item.tags],
+    )
+    items = _weighed(registry, repository, items, draft.removed, weight)
+    by_throwaway = capabilities.deletion == Ability.BY_DIGEST
+    names_alone = [item for item in items if not item.refused and item.digest not in draft.removed]
     return Effect(
-        digest=head.digest,
-        media_type=root.media_type,
-        kind=root.kind,
         ability=capabilities.deletion,
-        aliases=seen.aliases(tag, head.digest),
-        parents=[{"digest": d, "tags": seen.tags_reaching(d)} for d in seen.parents(head.digest)],
+        items=[*items, *draft.refused, *refused],
         unread=[*seen.unread, *seen.unread_indexes],
-        children=[asdict(Item(d, m.media_type, labels.get(d, ""))) for d, m in going.items()],
-        kept_children=[asdict(Item(d, "", labels.get(d, ""))) for d in kept],
-        attached=[name for name in seen.tags if name.startswith(head.digest.replace(":", "-")) and name != tag],
-        missing=sorted(set(missing)),
-        total=sum(blobs.values()) + documents,
-        frees=sum(size for digest, size in blobs.items() if digest not in stays) + documents,
+        referrers=found,
+        takes_referrers=choice.takes_referrers,
+        total=sum(weight.reached.values()),
+        frees=sum(item.frees for item in items),
+        leaves=sum(throwaway.left_behind(i.media_type) * len(i.tags) for i in names_alone) if by_throwaway else 0,
+        needed_by=weight.needed_by,
+        exact=weight.exact,
+        whole=choice.whole,
     )
 
 
-def make(access: Access, repository: RepositoryName, tag: str, capabilities: Capabilities) -> DeletionPlan:
-    """Makes and keeps the plan. Raises RegistryError, or DatabaseBusy if it cannot be written within 2 s."""
-    effect = effect_of(access, repository, tag, capabilities)
+def make(
+    access: Access, repository: RepositoryName, choice: Choice, query: str, capabilities: Capabilities
+) -> DeletionPlan:
+    """Makes and keeps the plan. `query` is the choice as the address has it.
+
+    Raises RegistryError, TooMany, or DatabaseBusy if it cannot be written within 2 s.
+    """
+    effect = effect_of(access, repository, choice, capabilities)
     now = timezone.now()
     plan = DeletionPlan(
         registry=access.registry,
         repository=repository,
-        tag=tag,
-        digest=effect.digest,
         user=access.user,
         created_at=now,
         expires_at=now + LIFETIME,
-        effect=asdict(effect),
+        choice=query,
+        effect=effect.as_json(),
     )
     plan.fingerprint = fingerprint(plan)
     if not write_within(WRITE_WAIT_MS, lambda: plan.save(force_insert=True)):
@@ -138,59 +114,196 @@ def make(access: Access, repository: RepositoryName, tag: str, capabilities: Cap
 
 def fingerprint(plan: DeletionPlan) -> str:
     """The hash over everything that was shown; the form carries it back."""
-    shown = [str(plan.pk), plan.registry_id, plan.repository, plan.tag, plan.digest, plan.user_id, plan.effect]
+    shown = [str(plan.pk), plan.registry_id, plan.repository, plan.user_id, plan.effect]
     return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
 
 
 def effect_in(plan: DeletionPlan) -> Effect:
     """The effect that the plan's row keeps."""
-    return Effect(**plan.effect)
+    return from_json(plan.effect)
 
 
-def _children(
-    access: Access, repository: RepositoryName, root: Manifest, seen: Survey, tag: str
-) -> tuple[dict[Digest, Manifest], list[Digest], list[str]]:
-    """The index's children that nothing else needs, those that something does, and labels of those that are missing."""
-    if root.kind is not Kind.INDEX:
-        return {}, [], []
-    answers = contents.manifests(access.session, repository, [c.digest for c in root.children])
-    going: dict[Digest, Manifest] = {}
-    kept: list[Digest] = []
-    missing: list[str] = []
-    for child in root.children:
-        answer = answers[child.digest]
-        if isinstance(answer, ManifestUnknown):
-            missing.append(_label(child.platform, child.is_attestation))
-        elif isinstance(answer, RegistryError):
-            raise answer
-        elif seen.needed_elsewhere(child.digest, tag="", going=[root.digest]):
-            kept.append(child.digest)
+def _chosen(
+    access: Access, repository: RepositoryName, choice: Choice, seen: Survey
+) -> tuple[dict[Digest, list[str]], list[Item]]:
+    """The digests that were chosen, each with its tags that were; and what must be left alone, with the reason."""
+    tags: dict[Digest, list[str]] = {}
+    refused: list[Item] = []
+    before = seen_digest(choice)
+    for name in chosen_tags(choice, access, repository, seen):
+        now = seen.tags.get(name)
+        if now is None:
+            refused.append(Item("", [name], refused=UNREADABLE if name in seen.unread else VANISHED))
+        elif not now.partition(":")[2].startswith(before.get(name, "")):
+            refused.append(Item(before[name], [name], refused=MOVED, detail={"now": now}))
         else:
-            going[child.digest] = parse_manifest(answer.raw, answer.media_type, child.digest)
-    return going, kept, missing
+            tags.setdefault(now, []).append(name)
+    held = IndexedRevision.objects.filter(repository__registry=access.registry, repository__name=repository)
+    known = [Digest(text) for text in held.values_list("manifest__digest", flat=True)] if choice.whole else []
+    for digest in untagged_digests(choice, seen, known):
+        names = seen.names(digest)
+        if not names:
+            tags.setdefault(digest, [])
+        elif digest not in tags:
+            refused.append(Item(digest, refused=TAGGED, detail={"tags": names[:10]}))
+    return tags, refused
 
 
-def _missing_content(access: Access, repository: RepositoryName, manifests: list[Manifest]) -> list[str]:
-    """Configs and layers that the repository does not hold (short digests): the manifest could not be put back."""
-    digests = [d.digest for m in manifests for d in m.content() if not d.is_foreign]
-    held = parallel.each(digests, lambda digest: access.session.has_blob(repository, digest))
-    return [digest for digest, count in held.items() if count is None or isinstance(count, RegistryError)]
+def _draft(access: Access, repository: RepositoryName, seen: Survey, chosen: Mapping[Digest, Sequence[str]]) -> _Draft:
+    read = contents.manifests(access.session, repository, chosen, proven=frozenset(seen.tags.values()))
+    refused: list[Item] = []
+    manifests: dict[Digest, Manifest] = {}
+    for digest, raw in read.items():
+        if isinstance(raw, RawManifest):
+            manifests[digest] = parse_manifest(raw.raw, raw.media_type, digest)
+        else:
+            code = VANISHED if isinstance(raw, ManifestUnknown) else UNREADABLE
+            refused.append(Item(digest, chosen[digest], refused=code))
+    items = _items(seen, chosen, manifests)
+    removable = [item for item in items if not (item.refused or item.aliases or item.parents or not seen.is_whole)]
+    removed = {Digest(item.digest): manifests[Digest(item.digest)] for item in removable}
+    items, removed = _with_children(access, repository, seen, items, removed)
+    return _Draft(items, removed, {**manifests, **removed}, refused)
 
 
-def _needed_blobs(access: Access, repository: RepositoryName, seen: Survey, leaving: set[Digest]) -> set[Digest]:
-    """Configs and layers that the repository's other tags reach; empty for large repositories ("at most")."""
-    if len(seen.tags) > COUNTED_WHOLE:
-        return set()
-    roots = {d for d in seen.tags.values() if d not in leaving}
-    children = {c.digest for d in roots if d in seen.indexes for c in seen.indexes[d].children}
-    answers = contents.manifests(access.session, repository, [*roots, *(children - leaving)], proven=frozenset(roots))
-    return {
-        d.digest
-        for digest, answer in answers.items()
-        if not isinstance(answer, RegistryError)
-        for d in parse_manifest(answer.raw, answer.media_type, digest).content()
+def _items(seen: Survey, tags: Mapping[Digest, Sequence[str]], manifests: Mapping[Digest, Manifest]) -> list[Item]:
+    """Indexes before what they list, so that nothing is removed while a live index still lists it."""
+    going = _goes_whole(seen, tags)
+    items = []
+    for digest in _parents_first(manifests):
+        manifest = manifests[digest]
+        names = tags[digest]
+        parents = [] if digest not in tags else seen.parents(digest, going=going)
+        item = Item(
+            digest=digest,
+            tags=names,
+            media_type=manifest.media_type,
+            kind=manifest.kind,
+            platforms=[_label(c.platform, c.is_attestation) for c in manifest.children if not c.is_attestation],
+            aliases=seen.aliases(names, digest),
+            parents=[{"digest": parent, "tags": seen.tags_reaching(parent)[:10]} for parent in parents],
+        )
+        if not names and parents:
+            item = replace(item, refused=LISTED, detail={"tags": seen.tags_reaching(parents[0])[:10]})
+        items.append(item)
+    return items
+
+
+def _goes_whole(seen: Survey, tags: Mapping[Digest, Sequence[str]]) -> set[Digest]:
+    """Of the chosen digests those of which nothing stays: no other tag, and no index but one that goes whole too."""
+    whole = {digest for digest, names in tags.items() if not seen.aliases(names, digest)}
+    while True:
+        held = {digest for digest in whole if seen.parents(digest, going=whole)}
+        if not held:
+            return whole
+        whole -= held
+
+
+def _parents_first(manifests: Mapping[Digest, Manifest]) -> list[Digest]:
+    order: list[Digest] = []
+
+    def visit(digest: Digest) -> None:
+        if digest in placed or digest not in manifests:
+            return
+        placed.add(digest)
+        for parent in above.get(digest, ()):
+            visit(parent)
+        order.append(digest)
+
+    placed: set[Digest] = set()
+    above: dict[Digest, list[Digest]] = {}
+    for digest, manifest in manifests.items():
+        for child in manifest.children:
+            above.setdefault(child.digest, []).append(digest)
+    for digest in manifests:
+        visit(digest)
+    return order
+
+
+def _with_children(
+    access: Access, repository: RepositoryName, seen: Survey, items: list[Item], removed: dict[Digest, Manifest]
+) -> tuple[list[Item], dict[Digest, Manifest]]:
+    """The indexes' children that nothing else needs go along; the others are named, and those that are missing."""
+    going = dict(removed)
+    wanted = [c.digest for m in removed.values() if m.kind is Kind.INDEX for c in m.children if c.digest not in going]
+    answers = contents.manifests(access.session, repository, wanted)
+    whole = set(removed)
+    found = []
+    for item in items:
+        manifest = removed.get(Digest(item.digest))
+        if manifest is None or manifest.kind is not Kind.INDEX:
+            found.append(item)
+            continue
+        along: list[Child] = []
+        kept: list[Child] = []
+        missing: list[str] = []
+        for child in manifest.children:
+            label = _label(child.platform, child.is_attestation)
+            if child.digest in going:
+                continue
+            answer = answers[child.digest]
+            if isinstance(answer, ManifestUnknown):
+                missing.append(label)
+            elif isinstance(answer, RegistryError):
+                raise answer
+            elif seen.needed_elsewhere(child.digest, going=whole):
+                kept.append(Child(child.digest, "", label))
+            else:
+                going[child.digest] = parse_manifest(answer.raw, answer.media_type, child.digest)
+                along.append(Child(child.digest, answer.media_type, label))
+        found.append(replace(item, children=along, kept_children=kept, missing=missing))
+    return found, going
+
+
+def _with_missing(access: Access, repository: RepositoryName, draft: _Draft) -> list[Item]:
+    """Configs and layers that the repository does not hold: the manifest could not be put back."""
+    needed = {
+        item.digest: {
+            d.digest
+            for digest in (item.digest, *(child.digest for child in item.children))
+            for d in draft.manifests[Digest(digest)].content()
+            if not d.is_foreign
+        }
+        for item in draft.items
     }
+    distinct = {digest for digests in needed.values() for digest in digests}
+    held = parallel.each(distinct, lambda digest: access.session.has_blob(repository, digest))
+    gone = {digest for digest, size in held.items() if size is None or isinstance(size, RegistryError)}
+    found = []
+    for item in draft.items:
+        missing = {*item.missing, *(needed[item.digest] & gone)}
+        if item.media_type not in INDEX_TYPES | MANIFEST_TYPES:
+            missing.add(item.media_type or "?")
+        found.append(replace(item, missing=sorted(missing)))
+    return found
 
 
-def _label(platform: object, attestation: bool) -> str:
-    return "attestation" if attestation else str(platform or "?")
+def _weighed(
+    registry: Registry,
+    repository: RepositoryName,
+    items: Sequence[Item],
+    removed: Mapping[Digest, Manifest],
+    weight: Weight,
+) -> list[Item]:
+    """With the bytes of each item; of one that stays, those that the index tells."""
+    rows = IndexedTag.objects.filter(repository__registry=registry, repository__name=repository)
+    names = [item.tags[0] for item in items if item.tags and item.digest not in removed]
+    known = {
+        name: size or 0
+        for part in chunks(names, 500)
+        for name, size in rows.filter(name__in=part).values_list("name", "bytes")
+    }
+    along = [
+        [digest for digest in (item.digest, *(child.digest for child in item.children)) if digest in removed]
+        for item in items
+    ]
+    reaches = [[each for digest in digests for each in reach(removed[Digest(digest)])] for digests in along]
+    found = []
+    for item, digests, (total, frees, blobs) in zip(items, along, attributed(weight, reaches), strict=True):
+        stays = known.get(item.tags[0], 0) if item.tags and not digests else total
+        found.append(replace(item, total=stays, frees=frees, blobs=blobs))
+    return found
+
+
+def _label(platform: object, is_attestation: bool) -> str:
+    return "attestation" if is_attestation else str(platform or "?")

@@ -1,4 +1,4 @@
-"""Deletions whose lease ran out: finished or rolled back, with the credential that began them.
+"""Deletions that nobody works on: taken up by the worker, with the credential that began them.
 
 Where that credential is gone or refused, the deletion stays in progress and says so; it is never finished with a
 stronger one.
@@ -8,35 +8,98 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import uuid
+from collections.abc import Callable
 
 from django.utils import timezone
 
-from dashboard.models import Deletion, DeletionPlan
+from dashboard.models import Deletion, DeletionItem, DeletionPlan, Job
 from dashboard.registry.client import RegistrySession
 from dashboard.registry.errors import Forbidden, RegistryError, Unauthorized
-from dashboard.services import connections
+from dashboard.services import connections, jobs
 from dashboard.services.connections import ActingWith
 
+from .aftermath import ask_to_follow
+from .carry_out import carry_out, counts
 from .execute import hand_over
-from .plan import effect_in
-from .steps import LEASE, LeaseLost, Machine
+from .lease import Lease, LeaseLost, take, wake
 
 logger = logging.getLogger(__name__)
 
-BUDGET = 600.0
+BUDGET = 3600.0
 GIVE_UP_AFTER = dt.timedelta(days=7)
 PLANS_KEPT = dt.timedelta(days=1)
 CREDENTIAL_GONE = "credential-gone"
 
 
 def recover_all() -> int:
-    """Takes up every deletion whose lease ran out; how many."""
+    """Takes up every deletion whose lease ran out and that no live job is about; how many."""
     due = Deletion.objects.filter(state=Deletion.State.IN_PROGRESS, lease_until__lte=timezone.now())
-    ids = list(due.values_list("pk", flat=True)[:50])
-    for pk in ids:
-        _recover(pk)
-    return len(ids)
+    live = set(Job.objects.filter(kind=Job.Kind.DELETION, state__in=Job.LIVE).values_list("key", flat=True))
+    rows = [row for row in due.select_related("registry", "user", "plan")[:50] if str(row.pk) not in live]
+    for row in rows:
+        if row.items.count() > 1:
+            jobs.ask_for(kind=Job.Kind.DELETION, registry=row.registry, user=row.user, key=str(row.pk))
+        else:
+            go_on(row)
+    return len(rows)
+
+
+def run(job: Job) -> None:
+    """Carries the deletion that a job is about on to its end; where it has to wait, the job ends and says so."""
+    row = Deletion.objects.select_related("registry", "user", "plan").filter(pk=job.key).first()
+    if row is None or row.state != Deletion.State.IN_PROGRESS:
+        jobs.finish(job, Job.State.DONE)
+        return
+    heart = jobs.Heart(job)
+
+    def beat(done: int, total: int) -> None:
+        heart.beat(done, total)
+        if heart.cancelled:
+            abandon(row)
+
+    go_on(row, beat=beat)
+    row.refresh_from_db()
+    if row.state == Deletion.State.IN_PROGRESS:
+        jobs.finish(job, Job.State.FAILED, row.outcome_code or "waiting")
+    else:
+        jobs.finish(job, Job.State.CANCELLED if row.abandoned else Job.State.DONE, deleted=counts(row))
+
+
+def go_on(row: Deletion, *, beat: Callable[[int, int], None] | None = None) -> None:
+    """Takes a deletion up, if it is to be had, and carries it on."""
+    if not take(row):
+        return
+    if timezone.now() - row.created_at > GIVE_UP_AFTER:
+        row.items.filter(state=DeletionItem.State.WAITING).update(
+            state=DeletionItem.State.FAILED, outcome_code="gave-up", finished_at=timezone.now()
+        )
+        Lease(row).end()
+        return
+    session = _session_of(row)
+    if session is None:
+        Lease(row).wait(CREDENTIAL_GONE)
+        return
+    logger.info("deletion %s is taken up", row.pk)
+    try:
+        carry_out(row, session, beat=beat)
+    except LeaseLost:
+        return
+    except (Unauthorized, Forbidden):
+        Lease(row).wait(CREDENTIAL_GONE)
+    except RegistryError as error:
+        hand_over(row, error)
+    ask_to_follow(row)
+
+
+def abandon(row: Deletion) -> None:
+    """Leaves what has not begun as it is; what has begun is finished or put back."""
+    Deletion.objects.filter(pk=row.pk, state=Deletion.State.IN_PROGRESS).update(abandoned=True)
+
+
+def resume(row: Deletion) -> None:
+    """Has the worker go on now."""
+    wake(row)
+    jobs.ask_for(kind=Job.Kind.DELETION, registry=row.registry, user=row.user, key=str(row.pk))
 
 
 def forget_old_plans() -> int:
@@ -45,32 +108,6 @@ def forget_old_plans() -> int:
     ids = list(old.values_list("pk", flat=True)[:2000])
     count, _ = DeletionPlan.objects.filter(pk__in=ids, deletion=None).delete()
     return count
-
-
-def _recover(pk: uuid.UUID) -> None:
-    lease = timezone.now() + LEASE
-    due = Deletion.objects.filter(pk=pk, state=Deletion.State.IN_PROGRESS, lease_until__lte=timezone.now())
-    if not due.update(lease_until=lease):
-        return
-    row = Deletion.objects.select_related("registry", "user", "plan").get(pk=pk)
-    if timezone.now() - row.created_at > GIVE_UP_AFTER:
-        Deletion.objects.filter(pk=pk, lease_until=lease).update(
-            state=Deletion.State.FAILED, outcome_code="gave-up", finished_at=timezone.now(), lease_until=None
-        )
-        return
-    session = _session_of(row)
-    if session is None:
-        _wait_for_credential(row)
-        return
-    logger.info("deletion %s is taken up again at %s", row.pk, row.step or "its beginning")
-    try:
-        Machine(row, session, effect_in(row.plan)).run()
-    except LeaseLost:
-        return
-    except (Unauthorized, Forbidden):
-        _wait_for_credential(row)
-    except RegistryError as error:
-        hand_over(row, error)
 
 
 def _session_of(row: Deletion) -> RegistrySession | None:
@@ -87,10 +124,3 @@ def _session_of(row: Deletion) -> RegistrySession | None:
     else:
         return connections.client_for(row.registry).session(None, budget=BUDGET)
     return acting.session if acting.name == row.acted_as else None
-
-
-def _wait_for_credential(row: Deletion) -> None:
-    """Stays in progress and says why; looked at again with the next round."""
-    Deletion.objects.filter(pk=row.pk, state=Deletion.State.IN_PROGRESS).update(
-        lease_until=timezone.now(), outcome_code=CREDENTIAL_GONE
-    )

@@ -6,16 +6,17 @@ only make the answer more careful: what it shows as needed is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dashboard.models import Registry
+from dashboard.models import IndexedTag, Registry
 from dashboard.registry.client import ManifestHead, RegistrySession
 from dashboard.registry.errors import ManifestUnknown, RegistryError
 from dashboard.registry.manifests import Kind, Manifest, parse_manifest
 from dashboard.registry.media_types import INDEX_TYPES
-from dashboard.registry.references import Digest, RepositoryName, is_tag
+from dashboard.registry.references import Digest, RepositoryName, is_digest, is_tag
 from dashboard.services import contents, parallel
 from dashboard.services.ordering import natural_key
 from dashboard.storage.errors import StorageError
@@ -29,50 +30,122 @@ MAX_DEPTH = 4
 class Survey:
     """One reading. `tags` that could be read; `dangling` point at nothing; `unread` could not be read.
 
-    `indexes`: the live ones by digest; `unread_indexes`: digests that may be indexes and could not be read.
+    `indexes`: the live ones by digest; `unread_indexes`: digests that may be indexes and could not be read. `held`: the
+    revisions on the mounted storage; None where there is none to look at.
     """
 
-    tags: dict[str, Digest]
+    tags: Mapping[str, Digest]
     dangling: tuple[str, ...]
     unread: tuple[str, ...]
-    indexes: dict[Digest, Manifest]
+    indexes: Mapping[Digest, Manifest]
     unread_indexes: tuple[Digest, ...]
+    held: Mapping[Digest, Manifest] | None = None
+    _named: dict[Digest, list[str]] = field(default_factory=dict, repr=False, compare=False)
+    _listed: dict[Digest, list[Digest]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_whole(self) -> bool:
         """Whether everything was read, so that "nothing else needs it" can be said at all."""
         return not self.unread and not self.unread_indexes
 
-    def aliases(self, tag: str, digest: Digest) -> list[str]:
-        """Other tags that point at `digest`."""
-        return sorted((name for name, d in self.tags.items() if d == digest and name != tag), key=natural_key)
+    def names(self, digest: Digest) -> list[str]:
+        """Tags that point at `digest`."""
+        if not self._named:
+            for name, its in self.tags.items():
+                self._named.setdefault(its, []).append(name)
+        return self._named.get(digest, [])
 
-    def parents(self, digest: Digest, *, going: Iterable[Digest] = ()) -> list[Digest]:
+    def aliases(self, tags: Collection[str], digest: Digest) -> list[str]:
+        """Tags that point at `digest`, besides `tags`."""
+        return sorted((name for name in self.names(digest) if name not in tags), key=natural_key)
+
+    def parents(self, digest: Digest, *, going: Collection[Digest] = ()) -> list[Digest]:
         """Live indexes that list `digest`, except those in `going`."""
-        leaving = set(going)
-        return sorted(
-            d
-            for d, index in self.indexes.items()
-            if d not in leaving and any(c.digest == digest for c in index.children)
-        )
+        if not self._listed:
+            for parent, index in self.indexes.items():
+                for child in index.children:
+                    self._listed.setdefault(child.digest, []).append(parent)
+        return sorted({parent for parent in self._listed.get(digest, []) if parent not in going})
 
     def tags_reaching(self, digest: Digest) -> list[str]:
         """Tags that reach an index, directly or through others."""
         reached = {digest}
         for _ in range(MAX_DEPTH):
-            reached |= {d for d, index in self.indexes.items() if any(c.digest in reached for c in index.children)}
-        return sorted((name for name, d in self.tags.items() if d in reached), key=natural_key)
+            reached |= {parent for each in list(reached) for parent in self.parents(each)}
+        return sorted((name for each in reached for name in self.names(each)), key=natural_key)
 
-    def needed_elsewhere(self, digest: Digest, *, tag: str, going: Iterable[Digest] = ()) -> bool:
-        """Whether another tag or another live index needs `digest`."""
-        return bool(self.aliases(tag, digest)) or bool(self.parents(digest, going=going))
+    def needed_elsewhere(self, digest: Digest, *, tags: Collection[str] = (), going: Collection[Digest] = ()) -> bool:
+        """Whether another tag than `tags` or a live index that is not `going` needs `digest`."""
+        return bool(self.aliases(tags, digest)) or bool(self.parents(digest, going=going))
+
+    def without(self, *, tags: Collection[str], digests: Collection[Digest]) -> Survey:
+        """As it is after these tags and manifests went."""
+        return replace(
+            self,
+            tags={name: digest for name, digest in self.tags.items() if name not in tags},
+            indexes={digest: index for digest, index in self.indexes.items() if digest not in digests},
+            held=None if self.held is None else {d: m for d, m in self.held.items() if d not in digests},
+            _named={},
+            _listed={},
+        )
+
+    def having(self, tag: str, digest: Digest) -> Survey:
+        """As it is with one more tag."""
+        return replace(self, tags={**self.tags, tag: digest}, _named={}, _listed={})
+
+
+class Ground:
+    """The survey that a deletion stands on: read again once it is older than `good_for` seconds (0: at every look)."""
+
+    def __init__(
+        self, session: RegistrySession, registry: Registry, repository: RepositoryName, *, good_for: float = 0.0
+    ) -> None:
+        self._session = session
+        self._registry = registry
+        self._repository = repository
+        self._good_for = good_for
+        self._seen: Survey | None = None
+        self._at = 0.0
+
+    def look(self) -> Survey:
+        """The survey. Raises RegistryError if it cannot be read."""
+        if self._seen is None or time.monotonic() - self._at >= self._good_for:
+            self._at = time.monotonic()
+            self._seen = survey(self._session, self._registry, self._repository)
+        return self._seen
+
+    def look_just_before(self) -> Survey:
+        """The survey, with tags that were pushed under new names since. Raises RegistryError."""
+        if self._seen is not None and time.monotonic() - self._at < self._good_for:
+            known = {*self._seen.tags, *self._seen.unread, *self._seen.dangling}
+            for name in self._session.tags(self._repository):
+                if name not in known and is_tag(name):
+                    self._note(name)
+        return self.look()
+
+    def went(self, *, tags: Collection[str], digests: Collection[Digest]) -> None:
+        """What we took away ourselves."""
+        if self._seen is not None:
+            self._seen = self._seen.without(tags=tags, digests=digests)
+
+    def _note(self, name: str) -> None:
+        """A new tag: one that is an index needs the whole survey again."""
+        try:
+            head = self._session.head_manifest(self._repository, name)
+        except ManifestUnknown:
+            return
+        if self._seen is None or (head.media_type in INDEX_TYPES and head.digest not in self._seen.indexes):
+            self._seen = None
+            return
+        self._seen = self._seen.having(name, head.digest)
 
 
 def survey(session: RegistrySession, registry: Registry, repository: RepositoryName) -> Survey:
     """Reads every tag of `repository` and every live index. Raises RegistryError if the list itself cannot be read."""
     listed = session.tags(repository)
     names = [name for name in listed if is_tag(name)]
-    heads = parallel.each(names, lambda name: session.head_manifest(repository, name))
+    known = _known(registry, repository)
+    heads = parallel.each(names, lambda name: _head(session, repository, name, known.get(name)))
     tags = {name: head.digest for name, head in heads.items() if isinstance(head, ManifestHead)}
     dangling = tuple(name for name, head in heads.items() if isinstance(head, ManifestUnknown))
     unread = tuple(n for n, h in heads.items() if isinstance(h, RegistryError) and not isinstance(h, ManifestUnknown))
@@ -83,24 +156,39 @@ def survey(session: RegistrySession, registry: Registry, repository: RepositoryN
         for h in heads.values()
         if isinstance(h, ManifestHead) and (h.media_type in INDEX_TYPES or not h.media_type)
     ]
-    indexes, unread_indexes = _indexes(session, repository, candidates)
-    for manifest in _on_disk(registry, repository):
-        indexes.setdefault(manifest.digest, manifest)
-    return Survey(tags, dangling, unread, indexes, tuple(unread_indexes))
+    indexes, unread_indexes = _indexes(session, repository, candidates, frozenset(tags.values()))
+    held = _on_disk(registry, repository)
+    for digest, manifest in (held or {}).items():
+        if manifest.kind is Kind.INDEX:
+            indexes.setdefault(digest, manifest)
+    return Survey(tags, dangling, unread, indexes, tuple(unread_indexes), held)
+
+
+def _known(registry: Registry, repository: RepositoryName) -> dict[str, ManifestHead]:
+    """What the index believes each tag to name: the registry is then asked only whether it still does."""
+    rows = IndexedTag.objects.filter(repository__registry=registry, repository__name=repository, error_code="")
+    found = rows.exclude(manifest=None).values_list("name", "digest", "manifest__media_type")
+    return {name: ManifestHead(Digest(digest), kind, 0) for name, digest, kind in found if is_digest(digest) and kind}
+
+
+def _head(session: RegistrySession, repository: RepositoryName, name: str, known: ManifestHead | None) -> ManifestHead:
+    if known is not None and session.resolve(repository, name, known.digest) == known.digest:
+        return known
+    return session.head_manifest(repository, name)
 
 
 def _indexes(
-    session: RegistrySession, repository: RepositoryName, candidates: list[Digest]
+    session: RegistrySession, repository: RepositoryName, candidates: list[Digest], proven: frozenset[Digest]
 ) -> tuple[dict[Digest, Manifest], list[Digest]]:
     """The indexes among `candidates` and those they list, level by level."""
     found: dict[Digest, Manifest] = {}
     unread: list[Digest] = []
-    level = candidates
+    level: Iterable[Digest] = candidates
     for _ in range(MAX_DEPTH):
         level = [digest for digest in dict.fromkeys(level) if digest not in found]
         if not level:
             break
-        answers = contents.manifests(session, repository, level)
+        answers = contents.manifests(session, repository, level, proven=proven)
         below: list[Digest] = []
         for digest, answer in answers.items():
             if isinstance(answer, ManifestUnknown):
@@ -116,19 +204,19 @@ def _indexes(
     return found, unread
 
 
-def _on_disk(registry: Registry, repository: RepositoryName) -> Iterable[Manifest]:
-    """Indexes that are revisions of the repository on the mounted storage; none where nothing can be read."""
+def _on_disk(registry: Registry, repository: RepositoryName) -> dict[Digest, Manifest] | None:
+    """The revisions of the repository on the mounted storage; None where nothing can be read."""
     if not registry.storage_root:
-        return
+        return None
     try:
         reader = Reader(Path(registry.storage_root))
         revisions = reader.revisions(repository)
     except StorageError:
-        return
+        return None
+    found: dict[Digest, Manifest] = {}
     for digest in revisions:
         try:
-            manifest = parse_manifest(reader.manifest(digest), digest=digest)
+            found[digest] = parse_manifest(reader.manifest(digest), digest=digest)
         except StorageError:
             continue
-        if manifest.kind is Kind.INDEX:
-            yield manifest
+    return found

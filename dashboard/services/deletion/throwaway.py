@@ -52,5 +52,11 @@ def build(media_type: str) -> Throwaway:
     return Throwaway(config, manifest, manifest_type)
 
 
+def left_behind(media_type: str) -> int:
+    """The bytes that one leaves in the storage until a collection; all of a family are of one length."""
+    built = build(media_type)
+    return len(built.config) + len(built.manifest)
+
+
 def _json(document: object) -> bytes:
     return json.dumps(document, separators=(",", ":")).encode()

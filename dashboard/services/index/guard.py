@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dashboard.models import Deletion, IndexedRepository, IndexedTag, Registry
+from dashboard.models import DeletionItem, IndexedRepository, IndexedTag, Registry
 
 from .documents import chunks
 from .readings import Reading
@@ -44,14 +44,16 @@ def _unexplained(registry: Registry, names: Iterable[str], *, only_deleted: bool
         rows = IndexedRepository.objects.filter(registry=registry, name__in=part)
         read_at = dict(rows.values_list("name", "read_at"))
         ours: dict[str, set[str]] = {}
-        done = Deletion.objects.filter(registry=registry, repository__in=part, state=Deletion.State.DONE)
-        for name, tag, finished_at in done.values_list("repository", "tag", "finished_at"):
+        oldest = min((when for when in read_at.values() if when), default=None)
+        done = DeletionItem.objects.filter(deletion__registry=registry, deletion__repository__in=part)
+        done = done.filter(state=DeletionItem.State.DONE, finished_at__gt=oldest) if oldest else done.none()
+        for name, tags, finished_at in done.values_list("deletion__repository", "tags", "finished_at"):
             since = read_at.get(name)
-            if since is not None and finished_at is not None and finished_at > since:
-                ours.setdefault(name, set()).add(tag)
+            if since is not None and finished_at > since:
+                ours.setdefault(name, set()).update(tags)
         wanted = list(ours) if only_deleted else part
-        tags = IndexedTag.objects.filter(repository__registry=registry, repository__name__in=wanted)
+        indexed = IndexedTag.objects.filter(repository__registry=registry, repository__name__in=wanted)
         found |= dict.fromkeys((name for name in wanted if name in read_at), 0)
-        for name, tag in tags.values_list("repository__name", "name").iterator():
+        for name, tag in indexed.values_list("repository__name", "name").iterator():
             found[name] += tag not in ours.get(name, ())
     return found
