@@ -1,7 +1,7 @@
 """The rows we own, and the index.
 
 Our own: people, registries, credentials, content, jobs, usage snapshots, deletions and their trash, history of tags and
-pulls, the audit. The index (`index.py`) may be emptied and rebuilt.
+pulls, protection of tags, the audit. The index (`index.py`) may be emptied and rebuilt.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from .index import (
 )
 from .job import Job
 from .people import User
+from .protection import ProtectedMove, TagRule
 from .registry import Registry
 from .usage import UsageSnapshot
 
@@ -48,10 +49,12 @@ __all__ = [
     "ManifestLabel",
     "Notification",
     "NotificationState",
+    "ProtectedMove",
     "PullDay",
     "Registry",
     "RepositoryBlob",
     "TagPeriod",
+    "TagRule",
     "TrashedManifest",
     "UsageSnapshot",
     "User",

@@ -18,10 +18,12 @@ from dashboard.models import (
     IndexedTag,
     Job,
     Notification,
+    ProtectedMove,
     PullDay,
     Registry,
     RepositoryBlob,
     TagPeriod,
+    TagRule,
     TrashedManifest,
     UsageSnapshot,
     User,
@@ -39,7 +41,7 @@ class StillBusy(Exception):
 GOES: tuple[type[models.Model], ...] = (
     IndexedTag, IndexedRevision, RepositoryBlob, IndexedRepository, TrashedManifest, DeletionItem, Deletion,
     DeletionPlan, ChosenNames,
-    TagPeriod, Notification, PullDay, UsageSnapshot, Credential, Job,
+    TagPeriod, TagRule, ProtectedMove, Notification, PullDay, UsageSnapshot, Credential, Job,
 )  # fmt: skip
 """What goes with a registry and may be long, in an order in which nothing refers to what went before."""
 _WAY = {

@@ -60,7 +60,7 @@ def carry_out(row: Deletion, session: RegistrySession, *, beat: Callable[[int, i
             (rule for tag in item.tags if (rule := protection.rule_for(rules, row.repository, tag))), None
         )
         if ruled is not None:
-            _refuse(item, "protected", rule=ruled.tags)
+            _refuse(item, "protected", rule=str(ruled))
         else:
             Machine(item, session, ground, lease, ability).run()
         _record(row, item)

@@ -20,7 +20,7 @@ from dashboard.registry.errors import ManifestUnknown, RegistryError
 from dashboard.registry.manifests import Kind, Manifest, parse_manifest
 from dashboard.registry.media_types import INDEX_TYPES, MANIFEST_TYPES
 from dashboard.registry.references import Digest, RepositoryName
-from dashboard.services import contents, parallel
+from dashboard.services import contents, parallel, protection
 from dashboard.services.access import Access
 from dashboard.services.index.documents import chunks
 from dashboard.services.index.update import state_of
@@ -35,6 +35,7 @@ from .weigh import Weight, attributed, reach, weigh
 LIFETIME = dt.timedelta(hours=1)
 WRITE_WAIT_MS = 2000
 MOVED, VANISHED, UNREADABLE, TAGGED, LISTED = "moved", "vanished", "unreadable", "tagged", "listed"
+PROTECTED = "protected"
 
 
 class DatabaseBusy(Exception):
@@ -130,9 +131,12 @@ def _chosen(
     tags: dict[Digest, list[str]] = {}
     refused: list[Item] = []
     before = seen_digest(choice)
+    rules = protection.rules_of(access.registry)
     for name in chosen_tags(choice, access, repository, seen):
         now = seen.tags.get(name)
-        if now is None:
+        if rule := protection.rule_for(rules, repository, name):
+            refused.append(Item(now or "", [name], refused=PROTECTED, detail={"rule": str(rule)}))
+        elif now is None:
             refused.append(Item("", [name], refused=UNREADABLE if name in seen.unread else VANISHED))
         elif not now.partition(":")[2].startswith(before.get(name, "")):
             refused.append(Item(before[name], [name], refused=MOVED, detail={"now": now}))

@@ -9,6 +9,8 @@ from itertools import pairwise
 
 from dashboard.models import Registry, TagPeriod
 from dashboard.registry.references import Digest
+from dashboard.services import protected_moves
+from dashboard.services.protected_moves import Change
 
 from .documents import chunks
 from .readings import PastTarget
@@ -33,12 +35,14 @@ def note(*, registry: Registry, moves: Iterable[Move], learnt: TagPeriod.Learnt)
     """Closes the open periods of tags that moved or went, and opens those of what they point to now.
 
     Within the caller's transaction. A move to the digest that the open period has changes nothing. Where clocks
-    disagree a period ends no earlier than it began, and the next one begins there.
+    disagree a period ends no earlier than it began, and the next one begins there. Protected tags that moved or went
+    raise their notices here.
     """
     by_tag = {(move.repository, move.tag): move for move in moves}
     open_now = _open_periods(registry, by_tag)
     closed: list[TagPeriod] = []
     opened: list[TagPeriod] = []
+    changes: list[Change] = []
     for key, move in by_tag.items():
         period, when = open_now.get(key), move.when
         if period is not None:
@@ -46,10 +50,13 @@ def note(*, registry: Registry, moves: Iterable[Move], learnt: TagPeriod.Learnt)
                 continue
             period.ended_at = when = max(move.when, period.began_at)
             closed.append(period)
+        before, since = (period.digest, period.began_at) if period else ("", when)
+        changes.append(Change(*key, before, move.digest or "", when, since))
         if move.digest is not None:
             opened.append(_period(registry, *key, move.digest, when, None, move.learnt or learnt))
     TagPeriod.objects.bulk_update(closed, ["ended_at"], batch_size=500)
     insert_objects(TagPeriod, opened)
+    protected_moves.notice(registry=registry, changes=changes)
 
 
 def remember_past(*, registry: Registry, repository: str, past: Iterable[PastTarget]) -> None:

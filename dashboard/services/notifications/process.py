@@ -18,7 +18,7 @@ from django.utils import timezone
 from dashboard.models import Job, Notification, Registry
 from dashboard.registry.errors import RegistryError
 from dashboard.registry.references import is_repository
-from dashboard.services import jobs
+from dashboard.services import jobs, protected_moves
 from dashboard.services.index.update import read_again
 from dashboard.storage.errors import StorageError
 
@@ -49,6 +49,7 @@ def run(job: Job) -> None:
         total = done + len(rows)
         heart.beat(done, total)
         _read_changed(registry, rows, heart, done, total)
+        protected_moves.name_actors(registry=registry, events=[payload for _, _, payload, _ in rows])
         for start in range(0, len(rows), ROWS_AT_ONCE):
             chunk = rows[start : start + ROWS_AT_ONCE]
             use(registry=registry, ids=[row[0] for row in chunk])
