@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dashboard.models import Job
+from dashboard.models import Job, Registry, TagPeriod
 from dashboard.services import jobs, usage
-from dashboard.services.deletion import aftermath
-from dashboard.services.deletion.recover import forget_old_plans, recover_all
+from dashboard.services.deletion import aftermath, choice, recover
 from dashboard.services.index import refresh
+from dashboard.services.index.update import read_again
 from dashboard.services.notifications import process as notifications
+from dashboard.services.trash import kept, restore
 
 _RUNNERS = {
     Job.Kind.SCAN: usage.run_scan,
     Job.Kind.REFRESH: refresh.run_refresh,
     Job.Kind.NOTIFICATIONS: notifications.run,
+    Job.Kind.DELETION: recover.run,
+    Job.Kind.RESTORE: restore.run,
 }
 
 
@@ -35,10 +38,19 @@ def follow_deletion(deletion_id: str) -> None:
     aftermath.follow(deletion_id)
 
 
+def read_repository(registry_id: int, name: str) -> None:
+    """After a change of ours: what is in the repository now."""
+    registry = Registry.objects.filter(pk=registry_id).first()
+    if registry is not None:
+        read_again(registry=registry, names=[name], learnt=TagPeriod.Learnt.REFRESH)
+
+
 def look_after() -> None:
     """Every minute and at the worker's start: what was left lying is taken up, what is due is asked for."""
-    recover_all()
-    forget_old_plans()
+    recover.recover_all()
+    recover.forget_old_plans()
+    choice.forget_old()
+    kept.prune()
     jobs.look_after()
     jobs.forget_old()
     refresh.ask_for_due_refreshes()

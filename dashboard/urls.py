@@ -20,6 +20,7 @@ from dashboard.views import (
     status,
     storage,
     tags,
+    trash,
 )
 
 
@@ -70,6 +71,8 @@ urlpatterns = [
     path(f"{REGISTRY}-/storage/", storage.storage, name="storage"),
     path(f"{REGISTRY}-/storage/scan/", storage.scan, name="scan"),
     path(f"{REGISTRY}-/status/", status.status, name="status"),
+    path(f"{REGISTRY}-/trash/", trash.trash, name="trash"),
+    path(f"{REGISTRY}-/trash/restore/", trash.restore_chosen, name="restore"),
     path(f"{REGISTRY}-/jobs/", jobs.jobs, name="jobs"),
     path(f"{REGISTRY}-/jobs/refresh/", jobs.refresh, name="refresh-now"),
     path(f"{REGISTRY}-/jobs/<uuid:job>/cancel/", jobs.cancel, name="cancel-job"),
@@ -77,6 +80,10 @@ urlpatterns = [
     path(f"{REPOSITORY}-/manifests/<segment:digest>/", image.manifest, name="manifest"),
     path(f"{REPOSITORY}-/blobs/<segment:digest>/", blob.blob, name="blob"),
     path(f"{REPOSITORY}-/delete/", delete.delete, name="delete"),
+    path(f"{REPOSITORY}-/delete/choose/", delete.choose, name="choose"),
+    path(f"{REPOSITORY}-/deletions/<uuid:pk>/", delete.deletion, name="deletion"),
+    path(f"{REPOSITORY}-/deletions/<uuid:pk>/resume/", delete.resume, name="resume-deletion"),
+    path(f"{REPOSITORY}-/deletions/<uuid:pk>/abandon/", delete.abandon, name="abandon-deletion"),
     path(f"{REPOSITORY}-/history/", history.history, name="history"),
     path(REPOSITORY, tags.tags, name="tags"),
 ]

@@ -1,4 +1,4 @@
-"""The delete page as it is shown: what goes, what stays, what it frees, and how a deletion ended."""
+"""The delete page before anything is deleted: tag by tag what happens, what goes and stays, what it frees."""
 
 from __future__ import annotations
 
@@ -7,29 +7,55 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
-from dashboard.models import Deletion, DeletionPlan
+from dashboard.charts.bars import Segment, segments
+from dashboard.models import DeletionPlan
 from dashboard.registry.client import Deletion as Ability
-from dashboard.registry.references import short
+from dashboard.registry.references import is_digest, short
 from dashboard.services.access import Access
-from dashboard.services.deletion.plan import Effect, effect_in
+from dashboard.services.deletion.effect import Effect, Item
+from dashboard.services.deletion.execute import must_type
+from dashboard.services.deletion.plan import effect_in
 
 from . import links
-from .errors import operation_name
+from .formats import count, legible
+from .kinds import attachment
+
+MAX_LINES = 1000
+MAX_NAMES = 10
 
 _REFUSALS = {
     "stale": gettext_lazy("The plan is older than an hour. Look at it again."),
     "changed": gettext_lazy("What you confirmed is not what the plan says. Look at it again."),
     "used": gettext_lazy("This plan was carried out already."),
-    "not-offered": gettext_lazy("That way is not possible for this tag."),
+    "not-offered": gettext_lazy("That way is not possible for this."),
+    "nothing": gettext_lazy("Nothing of what you chose can be deleted."),
+    "type-the-name": gettext_lazy("The repository's name was not typed as it is. Nothing was deleted."),
     "tick": gettext_lazy("It cannot be brought back; say so by the tick."),
     "busy": gettext_lazy("Another deletion is running in this repository. Try again in a moment."),
     "off": gettext_lazy("Deletion is switched off on the registry. Nothing was changed."),
     "database-busy": gettext_lazy("The dashboard's database was busy. Nothing was done."),
+    "too-many": gettext_lazy("More than 10,000 were chosen at once. Choose fewer."),
+    "nothing-chosen": gettext_lazy("Nothing is like that here: no tag was chosen."),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class TagLine:
+    """A row: the tag ("" for an untagged image), what happens to it, and what that frees in bytes (None: nothing)."""
+
+    tag: str
+    url: str
+    digest: str
+    refused: bool
+    what: str
+    why: str
+    again_url: str
+    frees: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,73 +69,93 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class DeletePage:
-    """Everything that delete.html shows while nothing was deleted."""
+    """Everything that delete.html shows while nothing was deleted. Sizes in bytes."""
 
     repository: str
-    tag: str
     url: str
-    tag_url: str
     repository_url: str
     plan_id: str
     fingerprint: str
-    digest: str
+    title: str
+    verb: str
+    chosen: int
+    possible: int
     impossible: str
     fix: str
-    can_remove: bool
-    why_only_name: str
+    lines: Sequence[TagLine]
+    more_lines: int
     goes: Sequence[Line]
-    goes_name: Sequence[Line]
     stays: Sequence[Line]
+    bar: Sequence[Segment]
     total: int
     frees: int
-    missing: Sequence[str]
+    keeps: int
+    exact: bool
+    leaves: int
+    methods: Sequence[str]
+    lost: Sequence[str]
+    referrers: Sequence[str]
+    takes_referrers: bool
+    referrers_url: str
+    whole: bool
+    typed: bool
     by_throwaway: bool
     acting_as: str
     host: str
     trash_until: dt.datetime
-    expires_at: dt.datetime
 
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How a deletion stands: a level, one sentence, and what to do."""
-
-    level: str
-    title: str
-    sentence: str
-    advice: str
-    said: Sequence[dict[str, str]]
-    running: bool
+    @property
+    def removes(self) -> bool:
+        """Whether anything but names goes."""
+        return "remove" in self.methods
 
 
 def delete_page(access: Access, plan: DeletionPlan) -> DeletePage:
     """The view model of the plan."""
     effect, registry = effect_in(plan), access.registry
     impossible, fix = _impossible(access, effect)
+    lines = [line for item in effect.items for line in _lines(access, plan, effect, item)]
+    possible = sum(not line.refused for line in lines)
+    path = links.delete_path(registry, plan.repository)
+    query = QueryDict(plan.choice, mutable=True)
+    if effect.takes_referrers:
+        query.pop("referrers", None)
+    else:
+        query["referrers"] = "take"
+    keeps = effect.total - effect.frees
     return DeletePage(
         repository=plan.repository,
-        tag=plan.tag,
-        url=links.delete(registry, plan.repository, plan.tag),
-        tag_url=links.tag(registry, plan.repository, plan.tag),
+        url=path,
         repository_url=links.repository(registry, plan.repository),
         plan_id=str(plan.pk),
         fingerprint=plan.fingerprint,
-        digest=plan.digest,
+        title=verb(plan.repository, effect, len(lines)),
+        verb=verb(plan.repository, effect, possible),
+        chosen=len(lines),
+        possible=possible,
         impossible=impossible,
         fix=fix,
-        can_remove=effect.can_remove,
-        why_only_name=_why_only_name(effect),
-        goes=_goes(plan, effect) if effect.can_remove else [_name_line(plan)],
-        goes_name=[_name_line(plan)],
-        stays=_stays(plan, effect),
+        lines=lines[:MAX_LINES],
+        more_lines=max(0, len(lines) - MAX_LINES),
+        goes=_goes(effect),
+        stays=_stays(effect, keeps),
+        bar=segments([("gone", effect.frees), ("shared", keeps)]),
         total=effect.total,
-        frees=effect.frees if effect.can_remove else 0,
-        missing=[short(text) if ":" in text else text for text in effect.missing],
+        frees=effect.frees,
+        keeps=keeps,
+        exact=effect.exact,
+        leaves=effect.leaves,
+        methods=effect.methods,
+        lost=_lost(effect),
+        referrers=[_referrer(each.tags, each.digest, each.artifact_type) for each in effect.referrers],
+        takes_referrers=effect.takes_referrers,
+        referrers_url=f"{path}?{query.urlencode()}",
+        whole=effect.whole,
+        typed=must_type(effect),
         by_throwaway=effect.ability == Ability.BY_DIGEST,
         acting_as=access.acting.name,
         host=registry.public_host,
         trash_until=timezone.now() + dt.timedelta(days=settings.TRASH_DAYS),
-        expires_at=plan.expires_at,
     )
 
 
@@ -118,112 +164,188 @@ def refusal(code: str) -> str:
     return str(_REFUSALS.get(code, _REFUSALS["changed"]))
 
 
-def result(row: Deletion) -> Result:
-    """How a deletion stands, in a sentence."""
-    tag, digest, registry = row.tag, short(row.digest), row.registry.public_host
-    names = ", ".join(row.outcome.get("tags", []))
-    now = short(str(row.outcome.get("now", "")))
-    if row.state == Deletion.State.IN_PROGRESS:
-        waiting = (
-            _("The credential that began it is gone or refused, so it cannot go on. Enter it again.")
-            if row.outcome_code == "credential-gone"
-            else _("The worker looks every minute and finishes it or puts it back.")
-        )
-        return Result(
-            "warning",
-            _("Deleting %(tag)s is in progress") % {"tag": tag},
-            _("The registry did not answer in time."),
-            waiting,
-            (),
-            running=True,
-        )
-    if row.state == Deletion.State.DONE:
-        return Result("success", *_done(row, tag, digest, names, now), (), running=False)
-    error = dict(row.outcome["error"]) if isinstance(row.outcome.get("error"), dict) else {}
-    said = row.outcome.get("said", [])
-    if row.state == Deletion.State.ROLLED_BACK:
-        sentence = _("The registry refused the second half, so %(tag)s was put back as it was.") % {"tag": tag}
-        return Result("danger", _("%(tag)s was not deleted") % {"tag": tag}, sentence, "", said, running=False)
-    if row.state == Deletion.State.FAILED:
-        sentences = {
-            "still-there": _("The registry accepted the deletion, but still lists the tag."),
-            "gave-up": _("It could not be finished for a week."),
-        }
-        sentence = sentences.get(row.outcome_code, _("It ended in a fault."))
-        return Result("danger", _("%(tag)s could not be deleted") % {"tag": tag}, sentence, "", said, running=False)
-    sentences = {
-        "moved": _(
-            "%(tag)s was pushed again since you looked: it now points "
-            "at %(now)s. Nothing is deleted that you did not see."
-        ),
-        "vanished": _("%(tag)s was gone already."),
-        "alias-since": _(
-            "%(names)s points at the same image since you looked. Nothing was deleted; the name alone can go."
-        ),
-        "parent-since": _("An index reached by %(names)s lists this image since you looked. Nothing was deleted."),
-        "unread": _(
-            "Not everything could be read (%(names)s), so nobody can "
-            "say what else needs this image. Nothing was deleted."
-        ),
-        "deletion-disabled": _("Deletion is switched off on %(registry)s. Nothing was changed."),
-        "read-only": _("%(registry)s is in read-only mode. Nothing was changed."),
-        "unauthorized": _(
-            "%(registry)s answered 401 to %(operation)s as %(user)s: this "
-            "credential may not delete here. Nothing was changed."
-        ),
-        "forbidden": _("%(registry)s answered 403 to %(operation)s as %(user)s. Nothing was changed."),
-    }
-    sentence = sentences.get(row.outcome_code, _("%(registry)s refused %(operation)s. Nothing was changed.")) % {
-        "tag": tag,
-        "now": now,
-        "names": names,
-        "registry": registry,
-        "operation": operation_name(str(error.get("operation", ""))),
-        "user": error.get("user") or pgettext("acting as", "nobody"),
-    }
-    advice = (
-        _("Set REGISTRY_STORAGE_DELETE_ENABLED=true on the registry and restart it.")
-        if row.outcome_code == "deletion-disabled"
-        else ""
-    )
-    return Result("danger", _("%(tag)s was not deleted") % {"tag": tag}, sentence, advice, said, running=False)
+def verb(repository: str, effect: Effect, number: int) -> str:
+    """What the button does, with its count."""
+    if effect.whole:
+        return _("Delete everything in %(repository)s") % {"repository": repository}
+    if not any(item.tags for item in effect.items):
+        text = ngettext("Delete %(n)s untagged image", "Delete %(n)s untagged images", number)
+    elif all(item.tags for item in effect.items):
+        text = ngettext("Delete %(n)s tag", "Delete %(n)s tags", number)
+    else:
+        text = ngettext("Delete %(n)s tag or image", "Delete %(n)s tags and images", number)
+    return text % {"n": count(number)}
 
 
-def _done(row: Deletion, tag: str, digest: str, names: str, now: str) -> tuple[str, str, str]:
-    title = _("%(tag)s was deleted") % {"tag": tag}
-    kept = _("The manifest is kept for the coming Restore.")
-    sentences = {
-        "removed": _(
-            "The tag and what it named, %(digest)s, are gone from the "
-            "repository. The registry's garbage collection frees the bytes."
+def _lines(access: Access, plan: DeletionPlan, effect: Effect, item: Item) -> list[TagLine]:
+    removes = effect.can_remove(item)
+    what, why = _refused(item) if item.refused else _happens(effect, item, removes=removes)
+    first = item.tags[0] if item.tags else ""
+    found = []
+    for tag in item.tags or [""]:
+        follows = removes and tag != first
+        found.append(
+            TagLine(
+                tag=tag,
+                url=links.tag(access.registry, plan.repository, tag)
+                if tag
+                else links.manifest(access.registry, plan.repository, item.digest),
+                digest=item.digest,
+                refused=bool(item.refused),
+                what=_("It goes along.") if follows else what,
+                why=_("It names the same image as %(tag)s.") % {"tag": first} if follows else why,
+                again_url=links.delete(access.registry, plan.repository, tag) if item.refused == "moved" else "",
+                frees=None if item.refused else (0 if follows else item.frees),
+            )
+        )
+    return found
+
+
+def _refused(item: Item) -> tuple[str, str]:
+    tags = _names(item.detail.get("tags", []))
+    return {
+        "moved": (
+            _("It moved."),
+            _("It now points at %(now)s, which you have not seen.") % {"now": short(str(item.detail.get("now", "")))},
         ),
-        "untagged": _("Only the name is gone; %(digest)s can still be pulled by its digest."),
-        "only-untagged": _(
-            "The name is gone; %(digest)s stays, because something needs it or the registry kept it. %(names)s"
+        "vanished": (_("It is gone already."), ""),
+        "unreadable": (_("It could not be read."), _("Nobody can say what goes with it.")),
+        "tagged": (
+            _("It has a tag by now."),
+            _("%(tags)s points at it. Delete the tag instead.") % {"tags": tags},
         ),
-        "deleted-late": _("The tag is gone; the registry could not take the manifest back."),
-        "pushed-meanwhile": _(
-            "It was gone, and somebody pushed %(tag)s again meanwhile: it now points at %(now)s and stays."
+        "listed": (
+            _("An index lists it."),
+            _("It is reached by %(tags)s.") % {"tags": tags or _("no tag")},
         ),
-        "siblings-changed": _("The tag is gone. These tags were changed by somebody else meanwhile: %(names)s."),
-        "siblings-put-back": _(
-            "The tag is gone. These tags were moved onto the same "
-            "image at the last moment and were put back: %(names)s."
+        "protected": (
+            _("It is protected."),
+            _("The rule %(rule)s keeps it; an administrator can change the rule.")
+            % {"rule": legible(str(item.detail.get("rule", "")), 401)},
         ),
+    }.get(item.refused, (_("It is left alone."), ""))
+
+
+def _happens(effect: Effect, item: Item, *, removes: bool) -> tuple[str, str]:
+    if removes:
+        return _what_goes(item), _("No other tag and no live index needs it.") + _gone_children(item)
+    return _("Only the name goes."), _why_only_name(effect, item)
+
+
+def _what_goes(item: Item) -> str:
+    if not item.tags:
+        if item.kind == "index":
+            return ngettext(
+                "The index and %(n)s entry of it go.", "The index and %(n)s entries of it go.", len(item.children)
+            ) % {"n": len(item.children)}
+        return _("The untagged image goes.")
+    if item.kind != "index":
+        return _("The tag and its image go.")
+    attestations = sum(child.label == "attestation" for child in item.children)
+    images = len(item.children) - attestations
+    if not item.children:
+        return _("The tag and its index go.")
+    along = ngettext("The tag, its index and %(n)s image go.", "The tag, its index and %(n)s images go.", images) % {
+        "n": images
     }
-    sentence = sentences.get(row.outcome_code, sentences["untagged"]) % {
-        "tag": tag,
-        "digest": digest,
-        "names": names,
-        "now": now,
+    if not attestations:
+        return along
+    return ngettext(
+        "The tag, its index, %(images)s and %(n)s attestation go.",
+        "The tag, its index, %(images)s and %(n)s attestations go.",
+        attestations,
+    ) % {
+        "images": ngettext("%(n)s image", "%(n)s images", images) % {"n": images},
+        "n": attestations,
     }
-    return title, sentence, kept
+
+
+def _gone_children(item: Item) -> str:
+    if not item.kept_children:
+        return ""
+    labels = _names([_label(child.label) for child in item.kept_children])
+    return " " + _("Of its entries %(labels)s stays: another tag or index needs it.") % {"labels": labels}
+
+
+def _why_only_name(effect: Effect, item: Item) -> str:
+    if item.aliases:
+        return ngettext(
+            "%(names)s has the same digest and stays.", "%(names)s have the same digest and stay.", len(item.aliases)
+        ) % {"names": _names(item.aliases)}
+    if item.parents:
+        tags = sorted({tag for parent in item.parents for tag in parent["tags"]})
+        return _("An index lists this image and stays (reached by %(names)s).") % {"names": _names(tags) or _("no tag")}
+    return _("Not everything could be read (%(names)s), so nobody can say what else needs this image.") % {
+        "names": _names(effect.unread)
+    }
+
+
+def _goes(effect: Effect) -> list[Line]:
+    going = [item for item in effect.possible if effect.can_remove(item)]
+    tags = [tag for item in effect.possible for tag in item.tags]
+    lines = []
+    if tags:
+        n = len(tags)
+        lines.append(Line(ngettext("%(n)s tag", "%(n)s tags", n) % {"n": count(n)}, None, _names(tags)))
+    if indexes := [short(item.digest) for item in going if item.kind == "index"]:
+        text = ngettext("%(n)s index", "%(n)s indexes", len(indexes))
+        lines.append(Line(text % {"n": count(len(indexes))}, None, _names(indexes)))
+    if images := [short(item.digest) for item in going if item.kind != "index"]:
+        text = ngettext("%(n)s image", "%(n)s images", len(images))
+        lines.append(Line(text % {"n": count(len(images))}, None, _names(images)))
+    if children := [child for item in going for child in item.children]:
+        n = len(children)
+        labels = _names(list(dict.fromkeys(_label(child.label) for child in children)))
+        text = ngettext("%(n)s entry of these indexes", "%(n)s entries of these indexes", n)
+        lines.append(Line(text % {"n": count(n)}, None, labels))
+    if going:
+        n = sum(item.blobs for item in going)
+        text = ngettext("%(n)s blob that nothing else needs", "%(n)s blobs that nothing else needs", n)
+        note = (
+            _("manifests, configurations and layers, freed by the next garbage collection")
+            if effect.exact
+            else _("at most, freed by the next garbage collection: the storage is not read")
+        )
+        lines.append(Line(text % {"n": count(n)}, effect.frees, note))
+    return lines
+
+
+def _stays(effect: Effect, keeps: int) -> list[Line]:
+    lines = []
+    for item in effect.possible:
+        for tag in item.aliases[:3]:
+            note = _("It has the same digest as %(tag)s.") % {"tag": item.tags[0]}
+            lines.append(Line(_("Tag %(tag)s and its image") % {"tag": tag}, item.total or None, note))
+        for parent in item.parents[:3]:
+            note = _("reached by %(tags)s") % {"tags": _names(parent["tags"]) or _("no tag")}
+            lines.append(Line(_("The index %(digest)s") % {"digest": short(parent["digest"])}, None, note))
+        for child in item.kept_children[:5]:
+            note = _("Another tag or index needs it.")
+            lines.append(Line(_("%(label)s of the index") % {"label": _label(child.label)}, None, note))
+        if len(lines) > MAX_NAMES:
+            break
+    if effect.referrers and not effect.takes_referrers:
+        n = len(effect.referrers)
+        text = ngettext("%(n)s signature or the like", "%(n)s signatures or the like", n) % {"n": count(n)}
+        lines.append(Line(text, None, _("They belong to what goes, and have nothing to tell of any more.")))
+    if keeps:
+        n = effect.needed_by
+        note = ngettext("%(n)s other tag needs them", "%(n)s other tags need them", n) % {"n": count(n)} if n else ""
+        lines.append(Line(_("Layers that something else needs"), keeps, note))
+    for item in effect.items:
+        if item.refused and item.tags and len(lines) < 2 * MAX_NAMES:
+            lines.append(Line(_("Tag %(tag)s") % {"tag": item.tags[0]}, None, _refused(item)[0]))
+    return lines
 
 
 def _impossible(access: Access, effect: Effect) -> tuple[str, str]:
     """Why nothing can be deleted here at all, and the fix; empty where it can."""
-    host = access.registry.public_host
-    user = access.acting.name or pgettext("acting as", "nobody")
+    return impossible(Ability(effect.ability), access.registry.public_host, access.acting.name)
+
+
+def impossible(ability: Ability, host: str, acting_as: str) -> tuple[str, str]:
+    """Why a registry that can do `ability` deletes nothing, and the fix; empty where it deletes."""
+    user = acting_as or pgettext("acting as", "nobody")
     return {
         Ability.DISABLED: (
             _("Deletion is switched off on %(host)s.") % {"host": host},
@@ -241,72 +363,30 @@ def _impossible(access: Access, effect: Effect) -> tuple[str, str]:
             _("The credential needs the right to delete in this repository."),
         ),
         Ability.UNKNOWN: (_("%(host)s does not say whether it deletes.") % {"host": host}, ""),
-    }.get(Ability(effect.ability), ("", ""))
+    }.get(ability, ("", ""))
 
 
-def _why_only_name(effect: Effect) -> str:
-    if effect.aliases:
-        names = ", ".join(effect.aliases[:10])
-        return ngettext(
-            "%(names)s has the same digest and stays.", "%(names)s have the same digest and stay.", len(effect.aliases)
-        ) % {"names": names}
-    if effect.parents:
-        tags = sorted({tag for parent in effect.parents for tag in parent["tags"]})
-        return _("An index lists this image and stays (reached by %(names)s).") % {
-            "names": ", ".join(tags) or _("no tag")
-        }
-    if effect.unread:
-        return _("Not everything could be read (%(names)s), so nobody can say what else needs this image.") % {
-            "names": ", ".join(effect.unread[:10])
-        }
-    return ""
+def _lost(effect: Effect) -> list[str]:
+    """What could not be brought back: each with what is missing."""
+    found = []
+    for item in effect.possible:
+        if effect.can_remove(item) and item.missing:
+            names = _names([short(text) if is_digest(text) else text for text in item.missing])
+            name = item.tags[0] if item.tags else short(item.digest)
+            found.append(_("%(name)s: %(missing)s is missing") % {"name": name, "missing": names})
+    return found[:MAX_NAMES]
 
 
-def _name_line(plan: DeletionPlan) -> Line:
-    return Line(_("The tag %(tag)s") % {"tag": plan.tag}, None, _("The name can no longer be pulled."))
+def _referrer(tags: Sequence[str], digest: str, artifact_type: str) -> str:
+    name = attachment(tags[0] if tags else "", artifact_type).name
+    return f"{name} ({legible(tags[0], 40) if tags else short(digest)})"
 
 
-def _goes(plan: DeletionPlan, effect: Effect) -> list[Line]:
-    kind = _("Its index") if effect.kind == "index" else _("Its image")
-    lines = [_name_line(plan), Line(kind, None, short(effect.digest))]
-    if effect.children:
-        n = len(effect.children)
-        labels = ", ".join(_child_label(child) for child in effect.children)
-        lines.append(
-            Line(ngettext("%(n)s entry of that index", "%(n)s entries of that index", n) % {"n": n}, None, labels)
-        )
-    lines.append(
-        Line(
-            _("Layers and configurations that nothing else here needs"),
-            effect.frees,
-            _("at most, freed by the next garbage collection"),
-        )
-    )
-    return lines
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(legible(name, 60) for name in names[:MAX_NAMES])
+    more = len(names) - MAX_NAMES
+    return shown if more <= 0 else _("%(names)s and %(n)s more") % {"names": shown, "n": count(more)}
 
 
-def _stays(plan: DeletionPlan, effect: Effect) -> list[Line]:
-    lines = [Line(_("Tag %(tag)s") % {"tag": tag}, None, _("It has the same digest.")) for tag in effect.aliases[:10]]
-    for parent in effect.parents[:10]:
-        note = _("reached by %(tags)s") % {"tags": ", ".join(parent["tags"]) or _("no tag")}
-        lines.append(Line(_("The index %(digest)s") % {"digest": short(parent["digest"])}, None, note))
-    needed = _("Another tag or index needs it.")
-    lines += [
-        Line(_("%(label)s of the index") % {"label": _child_label(child)}, None, needed)
-        for child in effect.kept_children[:10]
-    ]
-    signs = (
-        _("A signature or the like. It stays, and has nothing to sign any more.")
-        if effect.can_remove
-        else _("A signature or the like of the image that stays.")
-    )
-    lines += [Line(_("Tag %(tag)s…") % {"tag": tag[:19]}, None, signs) for tag in effect.attached[:5]]
-    if effect.can_remove and effect.total > effect.frees:
-        lines.append(Line(_("Layers that other tags need"), effect.total - effect.frees, ""))
-    if not effect.can_remove:
-        lines.append(Line(_("The image itself"), effect.total, _("It stays, with all its layers.")))
-    return lines
-
-
-def _child_label(child: dict[str, str]) -> str:
-    return _("attestation") if child["label"] == "attestation" else child["label"]
+def _label(label: str) -> str:
+    return _("attestation") if label == "attestation" else label

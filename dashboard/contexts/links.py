@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from urllib.parse import urlencode
 
 from django.urls import reverse
@@ -36,7 +37,22 @@ def blob(registry: Registry, name: str, digest: str) -> str:
 
 def delete(registry: Registry, name: str, tag: str) -> str:
     """The plan of deleting a tag."""
-    return with_query(reverse("delete", args=[registry.slug, name]), tag=tag)
+    return with_query(delete_path(registry, name), tag=tag)
+
+
+def delete_path(registry: Registry, name: str) -> str:
+    """Where plans of deletions in a repository are made; what is chosen stands in the query."""
+    return reverse("delete", args=[registry.slug, name])
+
+
+def deletion(registry: Registry, name: str, pk: object) -> str:
+    """How a deletion stands."""
+    return reverse("deletion", args=[registry.slug, name, pk])
+
+
+def trash(registry: Registry) -> str:
+    """What was deleted here and can be brought back."""
+    return reverse("trash", args=[registry.slug])
 
 
 def storage(registry: Registry) -> str:
@@ -53,3 +69,8 @@ def with_query(path: str, **parameters: object) -> str:
     """`path` with those parameters that are not empty."""
     query = urlencode({key: value for key, value in parameters.items() if value not in (None, "", False)})
     return f"{path}?{query}" if query else path
+
+
+def with_list(path: str, **parameters: Iterable[str]) -> str:
+    """`path` with parameters that are given several times."""
+    return f"{path}?{urlencode(parameters, doseq=True)}"

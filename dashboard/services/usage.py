@@ -15,6 +15,7 @@ from dashboard.storage.errors import Cancelled, StorageError
 from dashboard.storage.usage import filesystem, measure
 
 from . import jobs
+from .trash import outlook
 
 logger = logging.getLogger(__name__)
 
@@ -88,4 +89,4 @@ def run_scan(job: Job) -> None:
         free_bytes=disk.free,
         report=report,
     )
-    jobs.finish(job, Job.State.DONE, seconds=usage.seconds)
+    jobs.finish(job, Job.State.DONE, seconds=usage.seconds, lost=outlook.look_again(registry))

@@ -1,4 +1,4 @@
-"""Deleting one tag: the plan by GET, its execution by POST, and how it ended."""
+"""Deleting: the plan by GET, its execution by POST, and how a deletion stands."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from http import HTTPStatus
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from dashboard.contexts import links
-from dashboard.contexts.deletion import delete_page, refusal, result
+from dashboard.contexts.deletion import delete_page, refusal
+from dashboard.contexts.deletion_result import result_page
 from dashboard.models import Deletion, DeletionPlan
 from dashboard.registry.references import RepositoryName
 from dashboard.services.access import Access
-from dashboard.services.deletion import execute, plan
+from dashboard.services.client_address import client_address
+from dashboard.services.deletion import choice, execute, plan, recover
 
-from .pages import enter, render_page, repository_name, tag_name
+from .pages import enter, render_page, repository_name
 
 PLAN_BUDGET = 30.0
 EXECUTE_BUDGET = 150.0
@@ -27,23 +29,88 @@ EXECUTE_BUDGET = 150.0
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete(request: HttpRequest, slug: str, repository: str) -> HttpResponse:
-    """The page of one tag's deletion."""
+    """The plan of what was chosen in the address; its execution."""
     posted = request.method == "POST"
-    access = enter(request, slug, budget=EXECUTE_BUDGET if posted else PLAN_BUDGET)
+    access, name = _enter(request, slug, repository, EXECUTE_BUDGET if posted else PLAN_BUDGET)
+    if posted:
+        return _execute(request, access, name)
+    try:
+        chosen = choice.choice_of(request.GET, access, name)
+        if chosen.is_empty:
+            raise Http404(_("Nothing was chosen."))
+        made = plan.make(access, name, chosen, request.GET.urlencode(), access.session.probe(name))
+    except choice.TooMany:
+        return _refused(request, access, name, "too-many", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    except plan.DatabaseBusy:
+        return _refused(request, access, name, "database-busy", HTTPStatus.SERVICE_UNAVAILABLE)
+    items = plan.effect_in(made).items
+    if items and all(item.refused == plan.VANISHED for item in items):
+        raise Http404(_("None of it is there (any more)."))
+    if not items:
+        return _refused(request, access, name, "nothing-chosen", HTTPStatus.OK)
+    return render_page(request, "delete.html", {"page": delete_page(access, made)})
+
+
+@require_POST
+def choose(request: HttpRequest, slug: str, repository: str) -> HttpResponse:
+    """Takes the names that were ticked to their plan; where they do not fit in an address, they are stored."""
+    access, name = _enter(request, slug, repository, PLAN_BUDGET)
+    tags, digests = request.POST.getlist("tag"), request.POST.getlist("digest")
+    path = links.delete_path(access.registry, name)
+    if not tags and not digests:
+        messages.warning(request, _("Nothing was chosen."))
+        return redirect(links.repository(access.registry, name))
+    if len(tags) + len(digests) <= choice.MAX_NAMED:
+        return HttpResponseRedirect(links.with_list(path, tag=tags, digest=digests))
+    try:
+        stored = choice.store(access, name, tags, digests)
+    except choice.TooMany:
+        return _refused(request, access, name, "too-many", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return redirect(links.with_query(path, chosen=stored.pk))
+
+
+@require_safe
+def deletion(request: HttpRequest, slug: str, repository: str, pk: uuid.UUID) -> HttpResponse:
+    """How a deletion stands; readable to whoever may delete here and can read the repository now."""
+    access, name = _enter(request, slug, repository, PLAN_BUDGET)
+    row = _row(access, name, pk)
+    page = result_page(row)
+    status = HTTPStatus.CONFLICT if page.level == "danger" else HTTPStatus.OK
+    return render_page(request, "deletion.html", {"page": page}, status=status, fragment="result")
+
+
+@require_POST
+def resume(request: HttpRequest, slug: str, repository: str, pk: uuid.UUID) -> HttpResponse:
+    """Has the worker go on with a deletion that waits."""
+    access, name = _enter(request, slug, repository, PLAN_BUDGET)
+    row = _row(access, name, pk)
+    recover.resume(row)
+    return redirect(links.deletion(access.registry, name, row.pk))
+
+
+@require_POST
+def abandon(request: HttpRequest, slug: str, repository: str, pk: uuid.UUID) -> HttpResponse:
+    """Leaves what has not begun as it is."""
+    access, name = _enter(request, slug, repository, PLAN_BUDGET)
+    row = _row(access, name, pk)
+    recover.abandon(row)
+    recover.resume(row)
+    return redirect(links.deletion(access.registry, name, row.pk))
+
+
+def _enter(request: HttpRequest, slug: str, repository: str, budget: float) -> tuple[Access, RepositoryName]:
+    access = enter(request, slug, budget=budget)
     name = repository_name(repository)
     if not access.may_delete:
         raise PermissionDenied
-    if posted:
-        return _execute(request, access, name)
-    if "deletion" in request.GET:
-        return _result(request, access, name)
-    tag = tag_name(request.GET.get("tag", ""))
-    capabilities = access.session.probe(name)
-    try:
-        made = plan.make(access, name, tag, capabilities)
-    except plan.DatabaseBusy:
-        return _refused(request, access, name, tag, "database-busy", HTTPStatus.SERVICE_UNAVAILABLE)
-    return render_page(request, "delete.html", {"page": delete_page(access, made)})
+    return access, name
+
+
+def _row(access: Access, name: RepositoryName, pk: uuid.UUID) -> Deletion:
+    rows = Deletion.objects.select_related("registry", "user")
+    row = get_object_or_404(rows, pk=pk, registry=access.registry, repository=name)
+    access.session.tags(name)  # says itself who may not know of the repository
+    return row
 
 
 def _execute(request: HttpRequest, access: Access, name: RepositoryName) -> HttpResponse:
@@ -61,36 +128,23 @@ def _execute(request: HttpRequest, access: Access, name: RepositoryName) -> Http
             shown=request.POST.get("fingerprint", ""),
             method=request.POST.get("method", ""),
             accepts_loss=request.POST.get("accepts_loss") == "yes",
+            typed=request.POST.get("typed", "")[:300],
+            reason=request.POST.get("reason", ""),
+            address=client_address(request),
         )
     except execute.PlanRefused as refused:
-        return _refused(request, access, name, made.tag, refused.code, HTTPStatus.CONFLICT)
-    if row.state == Deletion.State.DONE:
-        shown = result(row)
-        messages.success(request, f"{shown.title}. {shown.sentence} {shown.advice}")
-        return redirect(links.repository(access.registry, name))
-    return redirect(links.with_query(request.path, deletion=row.pk))
+        return _refused(request, access, name, refused.code, HTTPStatus.CONFLICT, query=made.choice)
+    return redirect(links.deletion(access.registry, name, row.pk))
 
 
-def _result(request: HttpRequest, access: Access, name: RepositoryName) -> HttpResponse:
-    """How a deletion stands; readable to whoever may delete here and can read the repository now."""
-    row = get_object_or_404(
-        Deletion.objects.select_related("registry"),
-        pk=_uuid(request.GET.get("deletion", "")),
-        registry=access.registry,
-        repository=name,
-    )
-    access.session.tags(name)
-    status = HTTPStatus.OK if row.state in (Deletion.State.DONE, Deletion.State.IN_PROGRESS) else HTTPStatus.CONFLICT
-    context = {"result": result(row), "row": row, "repository_url": links.repository(access.registry, name)}
-    context["again_url"] = links.delete(access.registry, name, row.tag)
-    return render_page(request, "deletion.html", context, status=status, fragment="result")
-
-
-def _refused(request: HttpRequest, access: Access, name: str, tag: str, code: str, status: HTTPStatus) -> HttpResponse:
+def _refused(
+    request: HttpRequest, access: Access, name: str, code: str, status: HTTPStatus, *, query: str | None = None
+) -> HttpResponse:
+    path = links.delete_path(access.registry, name)
     context = {
         "reason": refusal(code),
-        "tag": tag,
-        "again_url": links.delete(access.registry, name, tag),
+        "name": name,
+        "again_url": f"{path}?{request.GET.urlencode() if query is None else query}",
         "repository_url": links.repository(access.registry, name),
     }
     return render_page(request, "delete_refused.html", context, status=status)

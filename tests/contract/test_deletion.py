@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.models import Deletion, TrashedManifest
+from dashboard.models import Deletion, DeletionItem, TrashedManifest
 from dashboard.registry.references import Digest, RepositoryName
 from dashboard.services.deletion import execute, plan
 from tests.support.deleting import Desk, desk_at
@@ -37,7 +37,7 @@ def desk(registry: Subject) -> Iterator[Desk]:
 def test_one_of_three_tags_goes_and_its_siblings_stay(desk: Desk, repository: RepositoryName) -> None:
     image = push_image(desk.session, repository, "1.0", "1", "latest")
     row = desk.delete(repository, "1")
-    assert (row.state, row.outcome_code, row.method) == (Deletion.State.DONE, "untagged", "untag")
+    assert (row.state, row.outcome_code, row.method) == (DeletionItem.State.DONE, "untagged", "untag")
     assert desk.points_at(repository, "1") is None
     assert desk.points_at(repository, "1.0") == desk.points_at(repository, "latest") == image.digest
     assert sorted(desk.session.tags(repository)) == ["1.0", "latest"]
@@ -49,7 +49,7 @@ def test_siblings_can_be_pulled_with_skopeo_afterwards(start: Start, real_kind: 
     assert subject.running is not None
     for desk in _desk(subject):
         image = push_image(desk.session, repository, "1.0", "1", "latest", layers=(b"base", b"app"))
-        assert desk.delete(repository, "1").state == Deletion.State.DONE
+        assert desk.delete(repository, "1").state == DeletionItem.State.DONE
         for tag in ("1.0", "latest"):
             copy = tmp_path / f"{tag}-copy"
             source = f"docker://{subject.running.host}/{repository}:{tag}"
@@ -65,12 +65,12 @@ def test_the_last_tag_takes_its_image_along(desk: Desk, repository: RepositoryNa
     made = desk.plan(repository, "only")
     assert plan.effect_in(made).methods == ["remove", "untag"]
     row = desk.confirm(made)
-    assert (row.state, row.outcome_code) == (Deletion.State.DONE, "removed")
+    assert (row.state, row.outcome_code) == (DeletionItem.State.DONE, "removed")
     assert desk.points_at(repository, "only") is None
     assert not desk.session.has_manifest(repository, image.digest)
     assert desk.points_at(repository, "other") == other.digest
-    kept = TrashedManifest.objects.get(deletion=row)
-    assert (kept.digest, bytes(kept.raw), kept.tag) == (image.digest, image.raw, "only")
+    kept = TrashedManifest.objects.get(deletion=row.deletion)
+    assert (kept.digest, bytes(kept.raw), row.tags) == (image.digest, image.raw, ["only"])
     # Until a collection the registry takes the very bytes back.
     desk.session.put_manifest(repository, "only", kept.media_type, bytes(kept.raw))
     assert desk.points_at(repository, "only") == image.digest
@@ -79,7 +79,7 @@ def test_the_last_tag_takes_its_image_along(desk: Desk, repository: RepositoryNa
 def test_the_last_tag_can_go_alone(desk: Desk, repository: RepositoryName) -> None:
     image = push_image(desk.session, repository, "only")
     row = desk.delete(repository, "only", "untag")
-    assert (row.state, row.outcome_code) == (Deletion.State.DONE, "untagged")
+    assert (row.state, row.outcome_code) == (DeletionItem.State.DONE, "untagged")
     assert desk.points_at(repository, "only") is None
     assert desk.session.has_manifest(repository, image.digest)
 
@@ -100,7 +100,7 @@ def test_an_index_takes_along_only_children_that_nothing_needs(
     assert desk.points_at(repository, "arm") == tagged.digest
     assert desk.points_at(repository, "keeper") == keeper.digest
     assert desk.session.has_manifest(repository, shared.digest)
-    assert set(TrashedManifest.objects.filter(deletion=row).values_list("digest", flat=True)) == {
+    assert set(TrashedManifest.objects.filter(deletion=row.deletion).values_list("digest", flat=True)) == {
         index.digest,
         lone.digest,
     }
@@ -112,7 +112,7 @@ def test_a_child_of_a_live_index_only_loses_its_name(desk: Desk, repository: Rep
     made = desk.plan(repository, "amd64")
     effect = plan.effect_in(made)
     assert effect.methods == ["untag"]
-    assert effect.parents == [{"digest": index.digest, "tags": ["multi"]}]
+    assert effect.items[0].parents == [{"digest": index.digest, "tags": ["multi"]}]
     with pytest.raises(execute.PlanRefused, match="not-offered"):
         desk.confirm(made, "remove")
     assert desk.confirm(made).outcome_code == "untagged"
@@ -126,7 +126,7 @@ def test_what_cannot_be_brought_back_wants_an_extra_tick(desk: Desk, repository:
     index = push_index(desk.session, repository, "broken", children=[amd64, arm64])
     desk.session.delete_manifest(repository, arm64.digest)
     made = desk.plan(repository, "broken")
-    assert plan.effect_in(made).missing == ["linux/arm64"]
+    assert plan.effect_in(made).items[0].missing == ["linux/arm64"]
     with pytest.raises(execute.PlanRefused, match="tick"):
         desk.confirm(made, "remove")
     assert desk.points_at(repository, "broken") == index.digest
@@ -138,7 +138,7 @@ def test_a_tag_that_moved_since_the_plan_is_refused(desk: Desk, repository: Repo
     made = desk.plan(repository, "main")
     newer = push_image(desk.session, repository, "main", layers=(b"new",))
     row = desk.confirm(made, "untag")
-    assert (row.state, row.outcome_code) == (Deletion.State.REFUSED, "moved")
+    assert (row.state, row.outcome_code) == (DeletionItem.State.REFUSED, "moved")
     assert desk.points_at(repository, "main") == newer.digest
 
 
@@ -147,7 +147,7 @@ def test_an_alias_pushed_since_the_plan_stops_the_removal(desk: Desk, repository
     made = desk.plan(repository, "1.0")
     push_image(desk.session, repository, "stable")
     row = desk.confirm(made, "remove")
-    assert (row.state, row.outcome_code, row.outcome["tags"]) == (Deletion.State.REFUSED, "alias-since", ["stable"])
+    assert (row.state, row.outcome_code, row.outcome["tags"]) == (DeletionItem.State.REFUSED, "alias-since", ["stable"])
     assert desk.points_at(repository, "1.0") == desk.points_at(repository, "stable") == image.digest
 
 
@@ -156,7 +156,7 @@ def test_an_index_pushed_since_the_plan_stops_the_removal(desk: Desk, repository
     made = desk.plan(repository, "1.0")
     push_index(desk.session, repository, "multi", children=[image])
     row = desk.confirm(made, "remove")
-    assert (row.state, row.outcome_code, row.outcome["tags"]) == (Deletion.State.REFUSED, "parent-since", ["multi"])
+    assert (row.state, row.outcome_code, row.outcome["tags"]) == (DeletionItem.State.REFUSED, "parent-since", ["multi"])
     assert desk.points_at(repository, "1.0") == image.digest
 
 

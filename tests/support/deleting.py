@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.auth.models import Permission
 
-from dashboard.models import Deletion, DeletionPlan, Registry, User
+from dashboard.models import Deletion, DeletionItem, DeletionPlan, Registry, User
 from dashboard.registry.client import RegistryClient, RegistrySession
 from dashboard.registry.errors import ManifestUnknown
-from dashboard.registry.references import RepositoryName, Tag
+from dashboard.registry.references import RepositoryName
 from dashboard.services import access, connections
 from dashboard.services.access import Access
 from dashboard.services.deletion import execute, plan
+from dashboard.services.deletion.choice import Choice
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,27 @@ class Desk:
         """A fresh access, as a request has."""
         return access.access_to(user=self.user, registry=self.registry, budget=60)
 
-    def plan(self, repository: RepositoryName, tag: str) -> DeletionPlan:
-        """What the page would show."""
+    def plan(self, repository: RepositoryName, *tags: str, **more: Any) -> DeletionPlan:
+        """What the page would show of the plan of some tags, or of what `more` chooses (see choice.Choice)."""
         now = self.access
-        return plan.make(now, repository, Tag(tag), now.session.probe(repository))
+        return plan.make(now, repository, Choice(tags=tags, **more), "", now.session.probe(repository))
 
-    def confirm(self, made: DeletionPlan, method: str = "", *, accepts_loss: bool = False) -> Deletion:
+    def begin(self, made: DeletionPlan, method: str = "", *, accepts_loss: bool = False) -> Deletion:
         """What the button does; by default in the way that is offered first."""
-        chosen = method or plan.effect_in(made).methods[0]
-        return execute.execute(self.access, made, shown=made.fingerprint, method=chosen, accepts_loss=accepts_loss)
+        return execute.execute(
+            self.access,
+            made,
+            shown=made.fingerprint,
+            method=method or plan.effect_in(made).methods[0],
+            accepts_loss=accepts_loss,
+            typed=made.repository,
+        )
 
-    def delete(self, repository: RepositoryName, tag: str, method: str = "") -> Deletion:
+    def confirm(self, made: DeletionPlan, method: str = "", *, accepts_loss: bool = False) -> DeletionItem:
+        """The same of a plan with one item: how that ended."""
+        return self.begin(made, method, accepts_loss=accepts_loss).items.select_related("deletion").get()
+
+    def delete(self, repository: RepositoryName, tag: str, method: str = "") -> DeletionItem:
         """Plan and confirm in one go."""
         return self.confirm(self.plan(repository, tag), method)
 

@@ -63,7 +63,7 @@ def test_the_worker_reads_the_repository_again(as_maria: Client, fake: FakeRegis
     assert any(aftermath.FOLLOW in str(message.task) for message in OrmQ.objects.all()), "the worker is told"
     follow_deletion(str(row.pk))
     assert set(IndexedTag.objects.values_list("name", flat=True)) == {"2.0"}
-    assert not fake.has_manifest("team/app", row.digest)
+    assert not fake.has_manifest("team/app", row.items.get().digest)
 
 
 def test_a_disk_that_shows_it_stays_a_source(

@@ -16,6 +16,7 @@ from django.utils import timezone
 from dashboard.models import (
     Credential,
     Deletion,
+    DeletionItem,
     DeletionPlan,
     IndexedRepository,
     PullDay,
@@ -49,19 +50,17 @@ def ours(maria: User, registry: Registry, fake: FakeRegistry) -> None:
     credential.save()
     now = timezone.now()
     plan = DeletionPlan.objects.create(
-        registry=registry, repository="team/app", tag="0.9", digest="sha256:" + "1" * 64, user=maria,
+        registry=registry, repository="team/app", user=maria,
         created_at=now, expires_at=now, effect={"goes": ["0.9"]}, fingerprint="f" * 64,
     )  # fmt: skip
     deletion = Deletion.objects.create(
-        plan=plan, registry=registry, repository="team/app", tag="0.9", digest=plan.digest, method="remove",
+        plan=plan, registry=registry, repository="team/app",
         user=maria, user_name="maria", acted_with="default", created_at=now, kept_until=now, state="done",
     )  # fmt: skip
-    TrashedManifest.objects.create(
-        deletion=deletion, digest=plan.digest, media_type="x/y", raw=b"\x00\xff{}", kept_until=now
-    )
-    PullDay.objects.create(
-        registry=registry, repository="team/app", digest=plan.digest, day=now.date(), gets=3, last_at=now
-    )
+    digest = "sha256:" + "1" * 64
+    DeletionItem.objects.create(deletion=deletion, position=0, digest=digest, tags=["0.9"], method="remove")
+    TrashedManifest.objects.create(deletion=deletion, digest=digest, media_type="x/y", raw=b"\x00\xff{}")
+    PullDay.objects.create(registry=registry, repository="team/app", digest=digest, day=now.date(), gets=3, last_at=now)
 
 
 def emptied() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from dashboard.models import Deletion, Registry, TrashedManifest
+from dashboard.models import Deletion, DeletionItem, Registry, TrashedManifest
 from dashboard.registry.client import RegistrySession
 from dashboard.registry.references import RepositoryName, parse_repository
 from dashboard.services import credentials
-from dashboard.services.deletion import execute, steps
+from dashboard.services.deletion import carry_out, execute
 from dashboard.services.deletion.recover import recover_all
 from tests.fake_registry import FakeRegistry
 from tests.support.deleting import Desk, desk_at
@@ -63,13 +63,13 @@ def desk(fake: FakeRegistry) -> Iterator[Desk]:
 def _dies(desk: Desk, tag: str, method: str, dies_at: int, *, sent: bool, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Deletes with a process that dies at its `dies_at`-th change; whether it died at all."""
     made = desk.plan(REPOSITORY, tag)
-    real = steps.Machine
+    real = carry_out.carry_out
 
-    def mortal(row: Deletion, session: RegistrySession, effect: Any) -> steps.Machine:
-        return real(row, Mortal(session, dies_at, sent=sent), effect)  # type: ignore[arg-type]  # stands in for one
+    def mortal(row: Deletion, session: RegistrySession, **more: Any) -> None:
+        real(row, Mortal(session, dies_at, sent=sent), **more)  # type: ignore[arg-type]  # stands in for one
 
     with monkeypatch.context() as patch:
-        patch.setattr(execute, "Machine", mortal)
+        patch.setattr(execute, "carry_out", mortal)
         try:
             desk.confirm(made, method)
         except Crash:
@@ -99,8 +99,8 @@ def test_wherever_the_process_dies_the_worker_finishes(
         assert recover_all() == 0, "a lease that still runs is nobody's business"
         _let_the_lease_run_out()
         assert recover_all() == 1
-        row = Deletion.objects.latest("created_at")
-        assert row.state == Deletion.State.DONE, (dies_at, row.step, row.outcome_code)
+        row = DeletionItem.objects.latest("pk")
+        assert row.state == DeletionItem.State.DONE, (dies_at, row.step, row.outcome_code)
         assert fake.tags(REPOSITORY) == {"staying": other.digest}
         assert fake.has_manifest(REPOSITORY, index.digest) == (method == "untag")
         assert fake.has_manifest(REPOSITORY, amd64.digest) == (method == "untag")
@@ -117,11 +117,11 @@ def test_an_answer_that_never_comes_leaves_it_in_progress_and_the_worker_goes_on
     fake.fail_next(r"DELETE /v2/team/app/manifests/(?!strata-probe|sha256:[0-9a-f]+$)", exception="timeout")
     fake.fail_next(r"PUT /v2/team/app/manifests/going", exception="timeout")
     row = desk.confirm(made)
-    assert row.state == Deletion.State.IN_PROGRESS
-    assert row.outcome["waiting_for"] == "timed-out"
+    assert (row.state, row.deletion.state) == (DeletionItem.State.WAITING, Deletion.State.IN_PROGRESS)
+    assert row.deletion.outcome_code == "timed-out"
     recover_all()
     row.refresh_from_db()
-    assert (row.state, row.outcome_code) == (Deletion.State.DONE, "untagged")
+    assert (row.state, row.outcome_code) == (DeletionItem.State.DONE, "untagged")
     assert fake.tags(REPOSITORY) == {"staying": image.digest}
 
 
@@ -140,7 +140,7 @@ class TestOn28:
         made = desk.plan(REPOSITORY, "going")
         _refuse_deleting_throwaways(fake, monkeypatch)
         row = desk.confirm(made)
-        assert (row.state, row.outcome_code) == (Deletion.State.ROLLED_BACK, "put-back")
+        assert (row.state, row.outcome_code) == (DeletionItem.State.ROLLED_BACK, "put-back")
         assert fake.tags(REPOSITORY) == {"going": image.digest, "staying": image.digest}
 
     def test_what_the_registry_cannot_take_back_goes_in_the_end(
@@ -153,7 +153,7 @@ class TestOn28:
         made = desk.plan(REPOSITORY, "going")
         _refuse_deleting_throwaways(fake, monkeypatch)
         row = desk.confirm(made, accepts_loss=True)
-        assert (row.state, row.outcome_code) == (Deletion.State.DONE, "deleted-late")
+        assert (row.state, row.outcome_code) == (DeletionItem.State.DONE, "deleted-late")
         assert fake.tags(REPOSITORY) == {"staying": index.digest}
 
     def test_the_throwaway_and_the_old_bytes_are_written_down_before_it_is_pushed(
@@ -164,8 +164,8 @@ class TestOn28:
         seen: list[tuple[str, bytes]] = []
 
         def watched(session: RegistrySession, repository: RepositoryName, reference: str, kind: str, raw: bytes) -> Any:
-            row = Deletion.objects.get()
-            seen.append((row.throwaway_digest, bytes(TrashedManifest.objects.get(deletion=row).raw)))
+            row = DeletionItem.objects.get()
+            seen.append((row.throwaway_digest, bytes(TrashedManifest.objects.get(deletion=row.deletion).raw)))
             return put(session, repository, reference, kind, raw)
 
         monkeypatch.setattr(RegistrySession, "put_manifest", watched)
@@ -194,7 +194,7 @@ class TestOn28:
 
         monkeypatch.setattr(RegistrySession, "put_manifest", overtaken)
         row = desk.delete(REPOSITORY, "going")
-        assert (row.state, row.outcome_code) == (Deletion.State.DONE, "pushed-meanwhile")
+        assert (row.state, row.outcome_code) == (DeletionItem.State.DONE, "pushed-meanwhile")
         assert fake.tags(REPOSITORY)["going"] == newer[0]
 
     def test_a_tag_moved_onto_the_digest_at_the_last_moment_is_put_back(
@@ -228,7 +228,7 @@ def test_the_credential_that_began_it_finishes_it_or_it_waits() -> None:
             image = fake.push_image(REPOSITORY, "going", "staying")
             made = desk.plan(REPOSITORY, "going")
             fake.fail_next(r"PUT /v2/team/app/manifests/going", exception="timeout")
-            row = desk.confirm(made)
+            row = desk.begin(made)
             assert (row.acted_with, row.acted_as) == ("own", "deleter")
             credentials.remove(user=desk.user, registry=desk.registry)
             fake.forget_requests()
@@ -239,7 +239,7 @@ def test_the_credential_that_began_it_finishes_it_or_it_waits() -> None:
             credentials.store(user=desk.user, registry=desk.registry, username="deleter", password=passwords["deleter"])
             recover_all()
             row.refresh_from_db()
-            assert row.state == Deletion.State.DONE
+            assert (row.state, row.items.get().outcome_code) == (Deletion.State.DONE, "untagged")
             assert fake.tags(REPOSITORY) == {"staying": image.digest}
 
 

@@ -20,6 +20,7 @@ from dashboard.models import (
     Content,
     Credential,
     Deletion,
+    DeletionItem,
     DeletionPlan,
     IndexedRepository,
     IndexedTag,
@@ -376,16 +377,15 @@ def belongings(registry: Registry, user: User) -> None:
         registry=registry, began_at=now, seconds=1, root="/x", disk_bytes=1, free_bytes=1, report={}
     )
     plan = DeletionPlan.objects.create(
-        registry=registry, repository="team/app", tag="0.9", digest="sha256:0", user=user, created_at=now,
+        registry=registry, repository="team/app", user=user, created_at=now,
         expires_at=now, effect={}, fingerprint="x",
     )  # fmt: skip
     deletion = Deletion.objects.create(
-        plan=plan, registry=registry, repository="team/app", tag="0.9", digest="sha256:0", method="remove", user=user,
+        plan=plan, registry=registry, repository="team/app", user=user,
         user_name="a", acted_with="default", state="done", created_at=now, kept_until=now + dt.timedelta(days=30),
     )  # fmt: skip
-    TrashedManifest.objects.create(
-        deletion=deletion, digest="sha256:0", media_type="x", raw=b"x", kept_until=now + dt.timedelta(days=30)
-    )
+    DeletionItem.objects.create(deletion=deletion, position=0, digest="sha256:0", tags=["0.9"], method="remove")
+    TrashedManifest.objects.create(deletion=deletion, digest="sha256:0", media_type="x", raw=b"x")
 
 
 def test_removal_says_what_goes_and_takes_only_that(

@@ -43,7 +43,9 @@ def _is_seen(row: Deletion, item: DeletionItem) -> bool:
     until = time.monotonic() + SEEN_WITHIN_SECONDS
     while True:
         try:
-            link = Reader(Path(row.registry.storage_root)).tag(parse_repository(row.repository), parse_tag(item.tags[0]))
+            link = Reader(Path(row.registry.storage_root)).tag(
+                parse_repository(row.repository), parse_tag(item.tags[0])
+            )
         except ContentError:
             return True
         except StorageError:

@@ -43,9 +43,7 @@ def carry_out(row: Deletion, session: RegistrySession, *, beat: Callable[[int, i
     lease = Lease(row)
     total = row.items.count()
     few = total <= FEW
-    ground = Ground(
-        session, row.registry, RepositoryName(row.repository), good_for=0.0 if few else GROUND_GOOD_FOR
-    )
+    ground = Ground(session, row.registry, RepositoryName(row.repository), good_for=0.0 if few else GROUND_GOOD_FOR)
     ability = effect_in(row.plan).ability
     rules = protection.rules_of(row.registry)
     waiting = list(row.items.filter(state=DeletionItem.State.WAITING).order_by("position"))
@@ -56,8 +54,10 @@ def carry_out(row: Deletion, session: RegistrySession, *, beat: Callable[[int, i
         if not item.step and _is_abandoned(row):
             row.items.filter(pk=item.pk).update(state=DeletionItem.State.LEFT)
             continue
-        ruled = None if item.step else next(
-            (rule for tag in item.tags if (rule := protection.rule_for(rules, row.repository, tag))), None
+        ruled = (
+            None
+            if item.step
+            else next((rule for tag in item.tags if (rule := protection.rule_for(rules, row.repository, tag))), None)
         )
         if ruled is not None:
             _refuse(item, "protected", rule=str(ruled))
@@ -78,7 +78,9 @@ def counts(row: Deletion) -> dict[str, int]:
 def _settle(row: Deletion, session: RegistrySession, ground: Ground, lease: Lease) -> list[str]:
     """What an index that was pushed in the meantime lists, and we removed, is put back; its digests."""
     removed = row.items.filter(state=DeletionItem.State.DONE, method=DeletionItem.Method.REMOVE, restored_at=None)
-    gone = {Digest(text) for digest, children in removed.values_list("digest", "children") for text in [digest, *children]}
+    gone = {
+        Digest(text) for digest, children in removed.values_list("digest", "children") for text in [digest, *children]
+    }
     if not gone:
         return []
     lease.renew()

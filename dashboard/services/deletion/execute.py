@@ -55,7 +55,9 @@ def execute(
     """
     actor = Actor(access.user.get_username(), address, access.acting.name)
     try:
-        row = _begin(access, plan, shown=shown, method=method, accepts_loss=accepts_loss, typed=typed, reason=reason, actor=actor)
+        row = _begin(
+            access, plan, shown=shown, method=method, accepts_loss=accepts_loss, typed=typed, reason=reason, actor=actor
+        )
     except PlanRefused as refused:
         audit.record(
             actor=actor,

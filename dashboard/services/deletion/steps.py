@@ -16,6 +16,7 @@ off half-way and lists a tag that points at nothing (2.8, where another tag's li
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from django.db import transaction
@@ -133,7 +134,7 @@ class Machine:
             if now is None:
                 continue
             try:
-                self._send(f"DELETE {tag}", lambda tag=tag: self.session.delete_tag(self.repository, tag))
+                self._send(f"DELETE {tag}", partial(self.session.delete_tag, self.repository, tag))
             except NotFound:
                 continue
             except _NOT_DONE as error:
@@ -150,7 +151,7 @@ class Machine:
         if not before.is_whole or before.needed_elsewhere(self.digest, tags=self.tags):
             raise self._kept_after_all(before)
         try:
-            self._send(f"DELETE {self.digest}", lambda: self.session.delete_manifest(self.repository, self.digest))
+            self._send(f"DELETE {self.digest}", partial(self.session.delete_manifest, self.repository, self.digest))
         except NotFound:
             pass
         except _NOT_DONE as error:
@@ -176,7 +177,7 @@ class Machine:
                 continue
             self.lease.renew()
             try:
-                self._send(f"DELETE {child}", lambda child=child: self.session.delete_manifest(self.repository, child))
+                self._send(f"DELETE {child}", partial(self.session.delete_manifest, self.repository, child))
             except NotFound:
                 continue
             except _NOT_DONE:
@@ -204,7 +205,7 @@ class Machine:
                 raise Ended(DeletionItem.State.REFUSED, "moved" if now else "vanished", now=now or "")
             self._send(
                 f"PUT {tag} (throw-away)",
-                lambda: self.session.put_manifest(self.repository, tag, built.media_type, built.manifest),
+                partial(self.session.put_manifest, self.repository, tag, built.media_type, built.manifest),
             )
         except _NOT_DONE as error:
             raise self._refused(error) from error
@@ -216,7 +217,7 @@ class Machine:
             return READ_BACK
         digest = Digest(self.row.throwaway_digest)
         try:
-            self._send(f"DELETE {digest}", lambda: self.session.delete_manifest(self.repository, digest))
+            self._send(f"DELETE {digest}", partial(self.session.delete_manifest, self.repository, digest))
         except NotFound:
             pass
         except _NOT_DONE as error:
@@ -236,7 +237,7 @@ class Machine:
         try:
             self._send(
                 f"PUT {tag}",
-                lambda: self.session.put_manifest(self.repository, tag, kept.media_type, bytes(kept.raw)),
+                partial(self.session.put_manifest, self.repository, tag, kept.media_type, bytes(kept.raw)),
             )
         except Rejected as error:
             # The registry cannot take it back (something it refers to is gone): the tag is to go, so it goes.
@@ -287,9 +288,9 @@ class Machine:
                 self.lease.renew()
                 self._send(
                     f"PUT {tag} (throw-away)",
-                    lambda tag=tag: self.session.put_manifest(self.repository, tag, built.media_type, built.manifest),
+                    partial(self.session.put_manifest, self.repository, tag, built.media_type, built.manifest),
                 )
-            self._send(f"DELETE {built.digest}", lambda: self.session.delete_manifest(self.repository, built.digest))
+            self._send(f"DELETE {built.digest}", partial(self.session.delete_manifest, self.repository, built.digest))
         return READ_BACK
 
     # How things stand
@@ -351,7 +352,7 @@ class Machine:
             self.lease.renew()
             self._send(
                 f"PUT {name} (put back)",
-                lambda name=name: self.session.put_manifest(self.repository, name, kept.media_type, bytes(kept.raw)),
+                partial(self.session.put_manifest, self.repository, name, kept.media_type, bytes(kept.raw)),
             )
         raise Ended(DeletionItem.State.DONE, "siblings-put-back", tags=lost)
 
@@ -381,7 +382,7 @@ class Machine:
         self.lease.renew()
         self._send(
             f"PUT {name} (link written again)",
-            lambda: self.session.put_manifest(self.repository, name, raw.media_type, raw.raw),
+            partial(self.session.put_manifest, self.repository, name, raw.media_type, raw.raw),
         )
         self._note(mended=[*self.row.outcome.get("mended", []), name])
 
@@ -410,9 +411,7 @@ class Machine:
         for digest, raw in contents.manifests(self.session, self.repository, wanted, proven=proven).items():
             if isinstance(raw, RegistryError):
                 raise raw
-            rows.append(
-                TrashedManifest(deletion=self.deletion, digest=digest, media_type=raw.media_type, raw=raw.raw)
-            )
+            rows.append(TrashedManifest(deletion=self.deletion, digest=digest, media_type=raw.media_type, raw=raw.raw))
         with transaction.atomic():
             TrashedManifest.objects.bulk_create(rows, ignore_conflicts=True)
 

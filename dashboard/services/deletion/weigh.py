@@ -150,7 +150,7 @@ def _count(registry: Registry, repository: RepositoryName, stays: set[Digest], l
 
 
 def attributed(weight: Weight, reaches: Sequence[Iterable[Digest]]) -> list[tuple[int, int, int]]:
-    """For each of these sets of digests: bytes reached, bytes freed, blobs freed; each freed blob counts once, first."""
+    """For each of these sets of digests: bytes reached, bytes freed, blobs freed; a freed blob counts once, first."""
     counted: set[Digest] = set()
     found: list[tuple[int, int, int]] = []
     for digests in reaches:

@@ -49,7 +49,7 @@ def _unexplained(registry: Registry, names: Iterable[str], *, only_deleted: bool
         done = done.filter(state=DeletionItem.State.DONE, finished_at__gt=oldest) if oldest else done.none()
         for name, tags, finished_at in done.values_list("deletion__repository", "tags", "finished_at"):
             since = read_at.get(name)
-            if since is not None and finished_at > since:
+            if since is not None and finished_at is not None and finished_at > since:
                 ours.setdefault(name, set()).update(tags)
         wanted = list(ours) if only_deleted else part
         indexed = IndexedTag.objects.filter(repository__registry=registry, repository__name__in=wanted)

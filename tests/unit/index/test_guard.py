@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from dashboard.models import (
     Deletion,
+    DeletionItem,
     DeletionPlan,
     IndexedRepository,
     IndexedTag,
@@ -32,35 +33,33 @@ def version() -> str:
 
 
 def deleted_by_us(
-    registry: Registry, user: User, repository: str, tags: Iterable[str], state: str = Deletion.State.DONE
+    registry: Registry, user: User, repository: str, tags: Iterable[str], state: str = DeletionItem.State.DONE
 ) -> None:
     now = timezone.now()
     for tag in tags:
         plan = DeletionPlan.objects.create(
             registry=registry,
             repository=repository,
-            tag=tag,
-            digest="",
             user=user,
             created_at=now,
             expires_at=now,
             effect={},
             fingerprint="",
         )
-        Deletion.objects.create(
+        deletion = Deletion.objects.create(
             plan=plan,
             registry=registry,
             repository=repository,
-            tag=tag,
-            digest="",
-            method="remove",
             user=user,
             user_name="maria",
             acted_with="default",
-            state=state,
+            state=Deletion.State.DONE,
             created_at=now,
             kept_until=now + dt.timedelta(days=30),
             finished_at=now,
+        )
+        DeletionItem.objects.create(
+            deletion=deletion, position=0, digest="", tags=[tag], method="remove", state=state, finished_at=now
         )
 
 
@@ -177,7 +176,9 @@ def test_what_we_deleted_ourselves_does_not_count(
     pushed = fake.push_image("large", *MANY)
     done(registry)
     fake.remove_manifest("large", pushed.digest)
-    deleted_by_us(registry, maria, "large", MANY[:1], Deletion.State.DONE if explained else Deletion.State.REFUSED)
+    deleted_by_us(
+        registry, maria, "large", MANY[:1], DeletionItem.State.DONE if explained else DeletionItem.State.REFUSED
+    )
     done(registry)
     assert len(tags_of(registry, "large")) == (0 if explained else 21)
 
