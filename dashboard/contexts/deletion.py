@@ -340,10 +340,10 @@ def _stays(effect: Effect, keeps: int) -> list[Line]:
 
 def _impossible(access: Access, effect: Effect) -> tuple[str, str]:
     """Why nothing can be deleted here at all, and the fix; empty where it can."""
-    return impossible(Ability(effect.ability), access.registry.public_host, access.acting.name)
+    return why_impossible(Ability(effect.ability), access.registry.public_host, access.acting.name)
 
 
-def impossible(ability: Ability, host: str, acting_as: str) -> tuple[str, str]:
+def why_impossible(ability: Ability, host: str, acting_as: str) -> tuple[str, str]:
     """Why a registry that can do `ability` deletes nothing, and the fix; empty where it deletes."""
     user = acting_as or pgettext("acting as", "nobody")
     return {
@@ -351,7 +351,7 @@ def impossible(ability: Ability, host: str, acting_as: str) -> tuple[str, str]:
             _("Deletion is switched off on %(host)s.") % {"host": host},
             _(
                 "Set REGISTRY_STORAGE_DELETE_ENABLED=true "
-                "(storage.delete.enabled: true) on the registry and restart it."
+                "(storage.delete.enabled: true) on the registry and restart it. A pull-through cache never deletes."
             ),
         ),
         Ability.READ_ONLY: (

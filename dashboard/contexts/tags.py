@@ -11,8 +11,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from dashboard.charts.bars import Segment, segments
-from dashboard.models import IndexedRepository
+from dashboard.models import IndexedRepository, TagRule
+from dashboard.registry.client import Deletion as Ability
 from dashboard.registry.manifests import Kind
+from dashboard.services import protection
 from dashboard.services.access import Access
 from dashboard.services.index.attached import Attached
 from dashboard.services.index.check import Checked
@@ -21,6 +23,7 @@ from dashboard.services.index.lists import ListQuery
 from dashboard.services.index.tag_list import COLUMNS, DEFAULT_ORDER, TagList, TagRow
 
 from . import links
+from .deletion import why_impossible
 from .errors import Problem, problem_of
 from .formats import legible, size
 from .kinds import attachment, kind_name
@@ -86,6 +89,8 @@ class TagLine:
     shown_name: str
     url: str
     delete_url: str
+    chosen_as: str
+    protected: str
     digest: str
     digest_url: str
     aliases: Sequence[tuple[str, str]]
@@ -155,6 +160,10 @@ class TagsPage:
     pull: PullBox | None
     pull_tag: str
     may_delete: bool
+    impossible: str
+    fix: str
+    delete_path: str
+    delete_all_url: str
 
     @property
     def is_empty(self) -> bool:
@@ -170,6 +179,8 @@ class Surroundings:
     made_of: MadeOf
     exact: bool
     pulled_since: dt.datetime | None
+    rules: Sequence[TagRule] = ()
+    ability: Ability = Ability.UNKNOWN
 
 
 def tags_page(
@@ -183,6 +194,8 @@ def tags_page(
     lines = [_line(access, repository.name, rows, index, scale, around) for index in range(len(rows))]
     namespace, _sep, name = repository.name.rpartition("/")
     exclusive = min(repository.exclusive_bytes, repository.bytes)
+    closed = around.ability in (Ability.DISABLED, Ability.READ_ONLY)
+    impossible, fix = why_impossible(around.ability, registry.public_host, access.acting.name) if closed else ("", "")
     newest = rows[0] if rows and query.order.text == DEFAULT_ORDER and query.page == 1 else None
     return TagsPage(
         repository=repository.name,
@@ -222,6 +235,12 @@ def tags_page(
         else None,
         pull_tag=found.newest[0] if found.newest else "",
         may_delete=access.may_delete,
+        impossible=impossible,
+        fix=fix,
+        delete_path=links.delete_path(registry, repository.name),
+        delete_all_url=links.with_query(
+            links.delete_path(registry, repository.name), all=1, name=query.contains, platform=query.platform
+        ),
     )
 
 
@@ -249,6 +268,8 @@ def _line(
         shown_name=_shown_name(row.name),
         url=links.tag(registry, repository, row.name) if row.supported else "",
         delete_url=links.delete(registry, repository, row.name) if access.may_delete and row.supported else "",
+        chosen_as=f"{row.name}@{row.digest.partition(':')[2][:12]}" if row.digest else row.name,
+        protected=str(rule) if (rule := protection.rule_for(around.rules, repository, row.name)) else "",
         digest=row.digest,
         digest_url=links.manifest(registry, repository, row.digest) if row.digest else "",
         aliases=[(name, links.tag(registry, repository, name)) for name in row.aliases[:MAX_ALIASES]],

@@ -8,6 +8,9 @@ from django.views.decorators.http import require_safe
 from dashboard.contexts import exports
 from dashboard.contexts.tags import Surroundings, tags_page
 from dashboard.models import IndexState
+from dashboard.registry.client import Deletion as Ability
+from dashboard.services import protection, status
+from dashboard.services.access import Access
 from dashboard.services.index import lists, tag_list
 from dashboard.services.index.check import check
 from dashboard.services.index.image_strata import made_of
@@ -41,6 +44,14 @@ def tags(request: Request, slug: str, repository: str) -> HttpResponseBase:
         made_of=made_of(row),
         exact=state.source == IndexState.Source.STORAGE,
         pulled_since=pulled_since(access.registry),
+        rules=protection.rules_of(access.registry) if access.may_delete else (),
+        ability=_ability(access) if access.may_delete and not checked.error else Ability.UNKNOWN,
     )
     page = tags_page(access, row, query, tag_list.tags(row, query), around)
     return render_page(request, "tags.html", {"page": page}, fragment="list")
+
+
+def _ability(access: Access) -> Ability:
+    """How the registry deletes, as it said within the last minute; what it does not say closes no button."""
+    found = status.capabilities(access)
+    return found.deletion if found else Ability.UNKNOWN

@@ -1,7 +1,8 @@
-"""Deleting one tag rightly: survey, plan, confirm, execute, read back; and finishing what a crash left.
+"""Deleting rightly: choose, plan, confirm, execute, read back; and finishing what a crash left.
 
-`survey` reads what a repository's tags and live indexes need. `plan` makes of it the row that a person confirms.
-`throwaway` builds the manifest that untags on registries which delete by digest only. `steps` is the machine that
-carries a deletion out, each step idempotent and written down before it is sent. `execute` starts it, `recover` takes it
-up again. docs/deletion.md tells the whole.
+`choice` says what was chosen. `survey` reads what a repository's tags and live indexes need, `referrers` what belongs
+to what goes, `weigh` what a collection frees; `plan` makes of it the `effect` that a person confirms, as a row.
+`execute` begins it, `carry_out` goes through its items, `steps` is the machine of one item, each step idempotent and
+written down before it is sent, `throwaway` the manifest that untags where a registry deletes by digest only. `lease`
+keeps it to one worker, `recover` takes up what nobody works on, `aftermath` follows. docs/deletion.md tells the whole.
 """
