@@ -41,7 +41,7 @@ from dashboard.services import contents
 
 from . import throwaway
 from .lease import Lease
-from .survey import Ground, Survey
+from .survey import Ground, Survey, listed_tags
 
 CHECK, DELETE_TAG, DELETE_MANIFEST, DELETE_CHILDREN = "check", "delete-tag", "delete-manifest", "delete-children"
 PUT_THROWAWAY, DELETE_THROWAWAY, PUT_BACK = "put-throwaway", "delete-throwaway", "put-back"
@@ -258,7 +258,7 @@ class Machine:
             if now is not None:
                 again[tag] = now
         if self.row.tags:
-            left = set(self.session.tags(self.repository))
+            left = set(listed_tags(self.session, self.repository))
             if any(tag in left for tag in self.tags if tag not in again):
                 if self.row.outcome.get("healed"):
                     raise Ended(DeletionItem.State.FAILED, "dangling", tags=[t for t in self.tags if t in left])
@@ -279,7 +279,7 @@ class Machine:
         for name in self._unreadable():
             self._write_again(name)
         dangling = [tag for tag in self.tags if self._points_at(tag) is None]
-        left = set(self.session.tags(self.repository))
+        left = set(listed_tags(self.session, self.repository))
         names = [tag for tag in dangling if tag in left]
         if names:
             built = throwaway.build(self.row.media_type)
@@ -341,7 +341,7 @@ class Machine:
 
         What it pointed at before is then still held; where that is gone too, somebody else deleted the tag.
         """
-        left = set(self.session.tags(self.repository))
+        left = set(listed_tags(self.session, self.repository))
         ours = set(self.row.tags)
         gone = [name for name in before.tags if name not in ours and name not in left]
         lost = [name for name in gone if self.session.has_manifest(self.repository, before.tags[name])]
@@ -359,7 +359,7 @@ class Machine:
     def _unreadable(self) -> list[str]:
         """Tags that are listed and cannot be read, though the registry answers for others."""
         found = []
-        for name in self.session.tags(self.repository):
+        for name in listed_tags(self.session, self.repository):
             if name in self.row.tags or not is_tag(name):
                 continue
             try:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dashboard.models import IndexedTag, Registry
 from dashboard.registry.client import ManifestHead, RegistrySession
-from dashboard.registry.errors import ManifestUnknown, RegistryError
+from dashboard.registry.errors import ManifestUnknown, RegistryError, RepositoryUnknown
 from dashboard.registry.manifests import Kind, Manifest, parse_manifest
 from dashboard.registry.media_types import INDEX_TYPES
 from dashboard.registry.references import Digest, RepositoryName, is_digest, is_tag
@@ -118,7 +118,7 @@ class Ground:
         """The survey, with tags that were pushed under new names since. Raises RegistryError."""
         if self._seen is not None and time.monotonic() - self._at < self._good_for:
             known = {*self._seen.tags, *self._seen.unread, *self._seen.dangling}
-            for name in self._session.tags(self._repository):
+            for name in listed_tags(self._session, self._repository):
                 if name not in known and is_tag(name):
                     self._note(name)
         return self.look()
@@ -140,9 +140,17 @@ class Ground:
         self._seen = self._seen.having(name, head.digest)
 
 
+def listed_tags(session: RegistrySession, repository: RepositoryName) -> tuple[str, ...]:
+    """What the registry lists; nothing for a repository that never had a tag: its digests can be there all the same."""
+    try:
+        return session.tags(repository)
+    except RepositoryUnknown:
+        return ()
+
+
 def survey(session: RegistrySession, registry: Registry, repository: RepositoryName) -> Survey:
     """Reads every tag of `repository` and every live index. Raises RegistryError if the list itself cannot be read."""
-    listed = session.tags(repository)
+    listed = listed_tags(session, repository)
     names = [name for name in listed if is_tag(name)]
     known = _known(registry, repository)
     heads = parallel.each(names, lambda name: _head(session, repository, name, known.get(name)))
