@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.models import Job
-from dashboard.services import jobs, usage
+from dashboard.services import jobs, pointing, usage
 from dashboard.services.deletion import aftermath
 from dashboard.services.deletion.recover import forget_old_plans, recover_all
 from dashboard.services.index import refresh
@@ -33,6 +33,11 @@ def run_job(job_id: str) -> None:
 def follow_deletion(deletion_id: str) -> None:
     """After a deletion: is it on the disk, and what is in the repository now."""
     aftermath.follow(deletion_id)
+
+
+def follow_pointing(registry_id: int, repository: str, tag: str, before: str) -> None:
+    """After a tag was pointed elsewhere: is it on the disk, and what is in the repository now."""
+    pointing.follow(registry_id, repository, tag, before)
 
 
 def look_after() -> None:
