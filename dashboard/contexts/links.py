@@ -39,6 +39,11 @@ def delete(registry: Registry, name: str, tag: str) -> str:
     return with_query(reverse("delete", args=[registry.slug, name]), tag=tag)
 
 
+def point(registry: Registry, name: str, tag: str, digest: str) -> str:
+    """Pointing a tag ("": one that is named there) at a digest."""
+    return with_query(reverse("point", args=[registry.slug, name]), tag=tag, digest=digest)
+
+
 def storage(registry: Registry) -> str:
     """The storage page."""
     return reverse("storage", args=[registry.slug])

@@ -13,8 +13,8 @@ from dashboard.registry.media_types import IMAGE_CONFIG_TYPES
 from dashboard.registry.references import Digest, RepositoryName, Tag
 from dashboard.registry.times import parse_time
 
-from . import contents, kept_images, pointing
 from . import access as gate
+from . import contents, kept_images, pointing
 from .access import Access
 from .kept_images import KeptImage
 from .notifications.pushes import pushed_by
@@ -103,9 +103,13 @@ def survey(access: Access, repository: RepositoryName, digest: Digest, tag: Tag 
 def _now(access: Access, repository: RepositoryName, tag: Tag) -> Side | None:
     try:
         digest = access.session.head_manifest(repository, tag).digest
-        image = kept_images.read(access.session, access.registry, repository, digest, blobs=False)
     except NotFound:
         return None
+    try:
+        image = kept_images.read(access.session, access.registry, repository, digest, blobs=False)
+    except RegistryError:
+        # What is broken is the more reason to point the tag elsewhere.
+        return Side(digest, Kind.UNKNOWN, "", (), None, None, (), held=True)
     return _side(access, repository, image, tag)
 
 

@@ -6,8 +6,10 @@ from django.http import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from dashboard.contexts import exports
+from dashboard.contexts.protection import moves_box
 from dashboard.contexts.tags import Surroundings, tags_page
 from dashboard.models import IndexState
+from dashboard.services import protected_moves
 from dashboard.services.index import lists, tag_list
 from dashboard.services.index.check import check
 from dashboard.services.index.image_strata import made_of
@@ -43,4 +45,5 @@ def tags(request: Request, slug: str, repository: str) -> HttpResponseBase:
         pulled_since=pulled_since(access.registry),
     )
     page = tags_page(access, row, query, tag_list.tags(row, query), around)
-    return render_page(request, "tags.html", {"page": page}, fragment="list")
+    moves = moves_box(access, protected_moves.of_repository(access.registry, name), repository=name)
+    return render_page(request, "tags.html", {"page": page, "moves": moves}, fragment="list")
