@@ -163,7 +163,6 @@ def told(refused: PointRefused, tag: str) -> Told:
 def success(registry: Registry, repository: str, done: Pointed) -> SafeString:
     """What to say of a tag that was pointed elsewhere, with a way to what it was before."""
     digest, tag = short(done.digest), done.tag
-    before = format_html('<a href="{}">{}</a>', links.manifest(registry, repository, done.before), short(done.before))
     if done.now and done.now != done.digest:
         text = _("%(tag)s was pointed at %(digest)s, and somebody pushed it right after: it points at %(now)s now.")
         return format_html("{}", text % {"tag": tag, "digest": digest, "now": short(done.now)})
@@ -171,6 +170,7 @@ def success(registry: Registry, repository: str, done: Pointed) -> SafeString:
         return format_html(
             "{}", _("The tag %(tag)s was added: it points at %(digest)s.") % {"tag": tag, "digest": digest}
         )
+    before = format_html('<a href="{}">{}</a>', links.manifest(registry, repository, done.before), short(done.before))
     first, _sep, last = _("%(tag)s points at %(digest)s now; before it was %(before)s.").partition("%(before)s")
     values = {"tag": tag, "digest": digest}
     return format_html("{}{}{}", first % values, before, last % values)
