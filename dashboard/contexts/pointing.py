@@ -180,6 +180,8 @@ def _title(found: Survey) -> str:
     values = {"tag": found.tag, "digest": short(found.then.digest)}
     if not found.tag:
         return _("Add a tag to %(digest)s") % values
+    if found.now is None and found.is_return:
+        return _("Put %(tag)s back on %(digest)s") % values
     if found.now is None:
         return _("Add the tag %(tag)s") % values
     if found.is_return:
@@ -207,7 +209,9 @@ def _impossible(found: Survey) -> str:
 def _side(registry: Registry, repository: str, side: Side, other: Side | None) -> SideView:
     period = side.period
     shared = {layer.digest for layer in other.layers} if other else set[Digest]()
-    scale = max(_drawn(side.layers), _drawn(other.layers) if other else 0)
+    sides = [each.layers for each in (side, other) if each]
+    gap = max(1, max(map(_drawn, sides)) // _GAP_SHARE)
+    scale = max(_drawn(layers) + gap * _gaps(layers) for layers in sides)
     both = sum(size for digest, size in _once(side.layers).items() if digest in shared)
     own = sum(_once(side.layers).values()) - both
     label = (
@@ -226,7 +230,7 @@ def _side(registry: Registry, repository: str, side: Side, other: Side | None) -
         began_is_push=period is not None and period.learnt != TagPeriod.Learnt.REFRESH,
         ended=period.ended_at if period else None,
         by=legible(side.pushed_by, MAX_NAME),
-        bar=_bar(side.layers, shared, scale),
+        bar=_bar(side.layers, shared, gap, scale),
         bar_label=label,
         held=side.held,
     )
@@ -249,9 +253,14 @@ def _drawn(layers: Sequence[Layer]) -> int:
     return sum(_once(layers).values())
 
 
-def _bar(layers: Sequence[Layer], shared: set[Digest], scale: int) -> list[Segment]:
-    """The layers in their order, each once, a gap between platforms."""
-    gap = max(1, scale // _GAP_SHARE)
+def _gaps(layers: Sequence[Layer]) -> int:
+    """How many gaps separate the platforms that have a layer of their own to draw."""
+    first = {layer.digest: layer.part for layer in reversed(layers)}
+    return max(0, len(set(first.values())) - 1)
+
+
+def _bar(layers: Sequence[Layer], shared: set[Digest], gap: int, scale: int) -> list[Segment]:
+    """The layers in their order, each once, a gap between platforms; `scale` is the whole width."""
     parts: list[tuple[str, int]] = []
     seen: set[Digest] = set()
     platform = layers[0].part if layers else 0
@@ -259,9 +268,9 @@ def _bar(layers: Sequence[Layer], shared: set[Digest], scale: int) -> list[Segme
         if layer.digest in seen:
             continue
         seen.add(layer.digest)
-        if parts and layer.part != platform:
+        if layer.part != platform:
             parts.append((_GAP, gap))
         platform = layer.part
         parts.append(("shared" if layer.digest in shared else "own", layer.bytes))
-    blank = max(0, scale + 12 * gap - sum(value for _key, value in parts))
+    blank = max(0, scale - sum(value for _key, value in parts))
     return [each for each in segments([*parts, (_BLANK, blank)]) if each.key not in (_BLANK, _GAP)]

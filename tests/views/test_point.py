@@ -179,6 +179,15 @@ def test_what_is_no_tag_is_said_at_the_field(
     assert fake.tags("team/app").keys() == {"latest"}
 
 
+def test_a_tag_that_was_deleted_is_put_back(as_maria: Client, fake: FakeRegistry, two: tuple[Pushed, Pushed]) -> None:
+    old, _ = two
+    del fake.state.repository("team/app").tags["latest"]
+    page = look(as_maria, address(old.digest, "latest"))
+    assert page.text("form.confirm button") == f"Put latest back on {short(old)}"
+    send(as_maria, POINT, 302, **fields(page))
+    assert fake.tags("team/app") == {"latest": old.digest}
+
+
 # What cannot be done is said before the click
 
 
@@ -314,7 +323,7 @@ def test_what_the_registry_refuses_is_explained_and_can_be_tried_again(
     old, new = two
     page = look(as_maria, address(old.digest, "latest"))
     fake.fail_next("PUT", **answer)  # type: ignore[arg-type]
-    shown = send(as_maria, page.attributes("form.confirm", "action")[0], status, 302, **fields(page))
+    shown = send(as_maria, page.attributes("form.confirm", "action")[0], status, **fields(page))
     assert said in shown.text("main h2")
     assert "writing a manifest" in shown.text("main")
     assert shown.links("main a")["Retry"] == address(old.digest, "latest")

@@ -224,6 +224,7 @@ def test_dismissing_leads_back_and_is_audited(as_maria: Client, registry: Regist
     assert not look(as_maria, APP).has(".protected-moves")
     assert AuditEntry.objects.filter(user="maria", code="notice-dismissed").count() == 2
     send(as_maria, f"{HOME}-/protected/1000000/dismiss/")
+    send(as_maria, f"{HOME}-/protected/{10**30}/dismiss/")
 
 
 def test_the_list_of_repositories_has_one_line_that_unfolds(
