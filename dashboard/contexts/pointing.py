@@ -154,7 +154,7 @@ def told(refused: PointRefused, tag: str) -> Told:
     sentences = {
         PROTECTED: _("The rule %(rule)s protects it.") % values,
         GONE: ngettext("%(names)s is gone.", "%(names)s are gone.", len(refused.gone)) % {"names": names},
-        BUSY: _("Somebody is deleting this image or this tag at this moment. Try again in a minute."),
+        BUSY: _("Something of this repository is being deleted at this moment. Try again in a minute."),
         LOST: _("The registry accepted it, and still says what it said before."),
     }
     return Told("danger", _("%(tag)s was not moved") % values, f"{sentences[refused.code]} {unchanged}")

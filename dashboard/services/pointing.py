@@ -36,7 +36,6 @@ from .access import Access
 from .audit import Actor
 from .index import mount
 from .index.update import read_again, reads_storage, state_of
-from .kept_images import KeptImage
 from .protection import rule_for, rules_of
 
 MOVED, EXISTS, SAME, PROTECTED, GONE, BUSY, LOST = "moved", "exists", "same", "protected", "gone", "busy", "lost"
@@ -178,7 +177,7 @@ def _carry_out(attempt: _Attempt) -> Pointed:
     image = kept_images.read(session, registry, attempt.repository, attempt.digest)
     if image.gone:
         raise PointRefused(GONE, now=attempt.expected, gone=tuple(image.gone))
-    if _is_being_deleted(attempt, image):
+    if _is_being_deleted(attempt):
         raise PointRefused(BUSY, now=attempt.expected)
     for part in image.lacking:
         _put(attempt, part.manifest.digest, part)
@@ -234,16 +233,14 @@ def _missing_in(error: RegistryError) -> tuple[Digest, ...]:
     return tuple(dict.fromkeys(Digest(found) for text in told for found in _DIGEST.findall(text) if is_digest(found)))
 
 
-def _is_being_deleted(attempt: _Attempt, image: KeptImage) -> bool:
-    """Whether a deletion is at work on this tag or on something of this image at this very moment."""
-    digests = {part.manifest.digest for part in image.parts}
-    at_work = Deletion.objects.filter(
+def _is_being_deleted(attempt: _Attempt) -> bool:
+    """Whether a deletion is at work in this repository at this very moment. One that waits for somebody is not."""
+    return Deletion.objects.filter(
         registry=attempt.access.registry,
         repository=attempt.repository,
         state=Deletion.State.IN_PROGRESS,
         lease_until__gt=timezone.now(),
-    )
-    return any(row.tag == attempt.tag or not digests.isdisjoint({row.digest, *row.children}) for row in at_work)
+    ).exists()
 
 
 def _ask_to_follow(attempt: _Attempt) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,6 @@ from dashboard.registry.client import RegistrySession
 from dashboard.registry.references import Digest, RepositoryName, Tag
 from dashboard.services import access, kept_images, point_survey, pointing
 from dashboard.services.audit import Actor
-from dashboard.services.deletion.steps import LEASE
 from dashboard.services.index import mount
 from dashboard.services.index.update import read_again
 from dashboard.services.notifications.pushes import AROUND
@@ -206,22 +206,22 @@ def test_a_blob_that_the_registry_misses_in_the_end_is_named(
     assert (caught.value.code, caught.value.gone) == ("gone", (old.layers[0],))
 
 
-def test_what_is_being_deleted_at_this_moment_is_left_alone(
+def test_a_deletion_that_is_at_work_in_the_repository_is_not_disturbed(
     registry: Registry, fake: FakeRegistry, point: Point, maria: User
 ) -> None:
     old, new = two(registry, fake)
     now = timezone.now()
     plan = DeletionPlan.objects.create(
-        registry=registry, repository=APP, tag="x", digest=old.digest, user=maria, created_at=now, expires_at=now,
-        effect={}, fingerprint="f",
+        registry=registry, repository=APP, user=maria, created_at=now, expires_at=now, effect={}, fingerprint="f",
     )  # fmt: skip
     deletion = Deletion.objects.create(
-        plan=plan, registry=registry, repository=APP, tag="x", digest=old.digest, method="remove", user=maria,
-        user_name="maria", acted_with="default", created_at=now, kept_until=now, lease_until=now + LEASE,
+        plan=plan, registry=registry, repository=APP, user=maria, user_name="maria", acted_with="default",
+        created_at=now, kept_until=now, lease_until=now + dt.timedelta(minutes=3),
     )  # fmt: skip
     with pytest.raises(PointRefused, match="busy"):
         point("latest", old.digest, new.digest)
-    point("other", new.digest)
+    elsewhere = fake.push_image("web", "1.0")
+    point("2.0", elsewhere.digest, repository="web")
     Deletion.objects.filter(pk=deletion.pk).update(lease_until=now)
     point("latest", old.digest, new.digest)
 
