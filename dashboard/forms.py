@@ -1,4 +1,4 @@
-"""Forms: signing in, a person's own registry credential, and a registry as an administrator describes it."""
+"""Forms: signing in, a person's own registry credential; a registry and its rules as administrators set them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.utils.translation import gettext_lazy as _
 
-from dashboard.models import Registry
-from dashboard.services import registries
+from dashboard.models import Registry, TagRule
+from dashboard.services import protection, registries
 
 HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 MAX_REFRESH_MINUTES = 7 * 24 * 60
@@ -171,6 +171,55 @@ class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for th
         if name and not password and name != self.initial.get("default_username", ""):
             self.add_error("password", _("Enter the password of that name."))
         return found
+
+
+class TagRuleForm(forms.Form):
+    """A rule that protects tags: two globs and a note."""
+
+    tag_pattern = forms.CharField(
+        label=_("Tags"),
+        max_length=TagRule.MAX_PATTERN,
+        help_text=_(
+            "For example latest, v* or release-*. A * stands for any characters, ? for one, [0-9] for one of these; "
+            "upper and lower case differ."
+        ),
+    )
+    repository_pattern = forms.CharField(
+        label=_("Repositories"),
+        max_length=TagRule.MAX_PATTERN,
+        initial="*",
+        required=False,
+        help_text=_("A single * is all of them. It stands for / too: team/* is team/app as well as team/web/api."),
+    )
+    note = forms.CharField(
+        label=_("Note"),
+        max_length=TagRule.MAX_NOTE,
+        required=False,
+        help_text=_("Why, or whom to ask; shown here alone."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.widget.attrs["class"] = "field"
+            if name != "note":
+                field.widget.attrs |= {"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}
+
+    def clean_tag_pattern(self) -> str:
+        """Only what can be like a tag."""
+        pattern = str(self.cleaned_data["tag_pattern"])
+        if not protection.is_tag_pattern(pattern):
+            raise forms.ValidationError(_("No tag can be like that: letters, digits, . - _ and * ? [ ] are possible."))
+        return pattern
+
+    def clean_repository_pattern(self) -> str:
+        """Only what can be like a repository's name; all of them where it is left empty."""
+        pattern = str(self.cleaned_data["repository_pattern"]) or "*"
+        if not protection.is_repository_pattern(pattern):
+            raise forms.ValidationError(
+                _("No repository can be like that: lower-case letters, digits, / . - _ and * ? [ ] are possible.")
+            )
+        return pattern
 
 
 def _without_colon(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.models import Job, Registry, TagPeriod
-from dashboard.services import jobs, usage
+from dashboard.services import jobs, pointing, usage
 from dashboard.services.deletion import aftermath, choice, recover
 from dashboard.services.index import refresh
 from dashboard.services.index.update import read_again
@@ -43,6 +43,11 @@ def read_repository(registry_id: int, name: str) -> None:
     registry = Registry.objects.filter(pk=registry_id).first()
     if registry is not None:
         read_again(registry=registry, names=[name], learnt=TagPeriod.Learnt.REFRESH)
+
+
+def follow_pointing(registry_id: int, repository: str, tag: str, before: str) -> None:
+    """After a tag was pointed elsewhere: is it on the disk, and what is in the repository now."""
+    pointing.follow(registry_id, repository, tag, before)
 
 
 def look_after() -> None:

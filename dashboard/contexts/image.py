@@ -77,6 +77,7 @@ class ImagePage:
     lede: str
     aliases: Sequence[tuple[str, str]]
     delete_url: str
+    point_url: str
     tabs: Sequence[Sequence[Tab]]
     pull: PullBox
     total_bytes: int | None
@@ -151,6 +152,7 @@ def image_page(access: Access, repository: str, tag: str, found: Inspection) -> 
         lede=_lede(root),
         aliases=[(other, links.tag(registry, repository, other)) for other in found.around.aliases],
         delete_url=links.delete(registry, repository, tag) if tag and access.may_delete else "",
+        point_url=links.point(registry, repository, "", root.manifest.digest) if access.may_delete else "",
         tabs=tabs,
         pull=pull_box(registry.public_host, repository, tag=tag, digest=(shown or root.manifest).digest),
         total_bytes=root.compressed_bytes if root.sizes_known else None,

@@ -55,6 +55,11 @@ def trash(registry: Registry) -> str:
     return reverse("trash", args=[registry.slug])
 
 
+def point(registry: Registry, name: str, tag: str, digest: str) -> str:
+    """Pointing a tag ("": one that is named there) at a digest."""
+    return with_query(reverse("point", args=[registry.slug, name]), tag=tag, digest=digest)
+
+
 def storage(registry: Registry) -> str:
     """The storage page."""
     return reverse("storage", args=[registry.slug])

@@ -69,4 +69,4 @@ class ProtectedMove(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.repository}:{self.tag} {self.before} {self.after}"
+        return f"{self.repository}:{self.tag}"

@@ -88,6 +88,14 @@ def configs(
     return answers
 
 
+def kept(digests: Iterable[Digest]) -> dict[Digest, RawManifest]:
+    """Those of these manifests whose bytes are kept here. Who may see them, through what, is the caller's to know."""
+    return {
+        digest: RawManifest(digest=digest, media_type=row.media_type, raw=bytes(row.raw))
+        for digest, row in _known(list(digests)).items()
+    }
+
+
 def _known(digests: list[Digest]) -> dict[Digest, Content]:
     rows = Content.objects.filter(digest__in=digests)
     return {Digest(row.digest): row for row in rows}

@@ -25,6 +25,8 @@ from dashboard.registry.references import (
 )
 from dashboard.services import access as gate
 from dashboard.services.access import Access
+from dashboard.services.audit import Actor
+from dashboard.services.client_address import client_address
 from dashboard.services.connections import PAGE_BUDGET
 from dashboard.services.index.lists import Column, ListQuery, order_of
 
@@ -75,6 +77,12 @@ def digest_text(text: str) -> Digest:
         return parse_digest(text)
     except InvalidReference:
         raise Http404(_("“%(name)s” is not a digest.") % {"name": text[:300]}) from None
+
+
+def actor(request: HttpRequest, access: Access | None = None) -> Actor:
+    """Who acts, for the audit; with `access` as whom on its registry."""
+    name = cast(Request, request).user.get_username()
+    return Actor(name, client_address(request), access.acting.name if access else "")
 
 
 def list_query(request: HttpRequest, columns: Mapping[str, Column], default: str, *, flat: bool = False) -> ListQuery:

@@ -10,8 +10,10 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from dashboard.contexts import exports, index_state
 from dashboard.contexts.errors import problem_of
+from dashboard.contexts.protection import moves_box
 from dashboard.contexts.repositories import Surroundings, repositories_page
 from dashboard.models import IndexState
+from dashboard.services import protected_moves
 from dashboard.services.access import Access, Visible
 from dashboard.services.index import lists, repository_list
 from dashboard.services.index.refresh import ask_for_refresh, last_refresh
@@ -64,7 +66,8 @@ def repositories(request: Request, slug: str) -> HttpResponseBase:
         access.session.repositories()  # says why: a credential that is missing or no longer accepted is asked for
     page = repositories_page(access, query, found, around)
     fragment = BUILDING if asks_for_progress else "list"
-    response = render_page(request, "repositories.html", {"page": page}, fragment=fragment)
+    moves = moves_box(access, protected_moves.of_registry(registry, visible))
+    response = render_page(request, "repositories.html", {"page": page, "moves": moves}, fragment=fragment)
     if request.GET.get("view") in ("flat", "tree"):
         response.set_cookie(VIEW_COOKIE, request.GET["view"], max_age=YEAR, samesite="Lax", httponly=True)
     return response

@@ -6,10 +6,11 @@ from django.http import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from dashboard.contexts import exports
+from dashboard.contexts.protection import moves_box
 from dashboard.contexts.tags import Surroundings, tags_page
 from dashboard.models import IndexState
 from dashboard.registry.client import Deletion as Ability
-from dashboard.services import protection, status
+from dashboard.services import protected_moves, protection, status
 from dashboard.services.access import Access
 from dashboard.services.index import lists, tag_list
 from dashboard.services.index.check import check
@@ -48,7 +49,8 @@ def tags(request: Request, slug: str, repository: str) -> HttpResponseBase:
         ability=_ability(access) if access.may_delete and not checked.error else Ability.UNKNOWN,
     )
     page = tags_page(access, row, query, tag_list.tags(row, query), around)
-    return render_page(request, "tags.html", {"page": page}, fragment="list")
+    moves = moves_box(access, protected_moves.of_repository(access.registry, name), repository=name)
+    return render_page(request, "tags.html", {"page": page, "moves": moves}, fragment="list")
 
 
 def _ability(access: Access) -> Ability:
