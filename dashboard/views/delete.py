@@ -70,29 +70,29 @@ def choose(request: HttpRequest, slug: str, repository: str) -> HttpResponse:
 
 
 @require_safe
-def deletion(request: HttpRequest, slug: str, repository: str, pk: uuid.UUID) -> HttpResponse:
+def deleted(request: HttpRequest, slug: str, repository: str, deletion: uuid.UUID) -> HttpResponse:
     """How a deletion stands; readable to whoever may delete here and can read the repository now."""
     access, name = _enter(request, slug, repository, PLAN_BUDGET)
-    row = _row(access, name, pk)
+    row = _row(access, name, deletion)
     page = result_page(row)
     status = HTTPStatus.CONFLICT if page.level == "danger" else HTTPStatus.OK
     return render_page(request, "deletion.html", {"page": page}, status=status, fragment="result")
 
 
 @require_POST
-def resume(request: HttpRequest, slug: str, repository: str, pk: uuid.UUID) -> HttpResponse:
+def resume(request: HttpRequest, slug: str, repository: str, deletion: uuid.UUID) -> HttpResponse:
     """Has the worker go on with a deletion that waits."""
     access, name = _enter(request, slug, repository, PLAN_BUDGET)
-    row = _row(access, name, pk)
+    row = _row(access, name, deletion)
     recover.resume(row)
     return redirect(links.deletion(access.registry, name, row.pk))
 
 
 @require_POST
-def abandon(request: HttpRequest, slug: str, repository: str, pk: uuid.UUID) -> HttpResponse:
+def abandon(request: HttpRequest, slug: str, repository: str, deletion: uuid.UUID) -> HttpResponse:
     """Leaves what has not begun as it is."""
     access, name = _enter(request, slug, repository, PLAN_BUDGET)
-    row = _row(access, name, pk)
+    row = _row(access, name, deletion)
     recover.abandon(row)
     recover.resume(row)
     return redirect(links.deletion(access.registry, name, row.pk))

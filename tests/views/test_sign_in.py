@@ -26,7 +26,7 @@ DIGEST = "sha256:" + "a" * 64
 OPEN = {LOGIN, "/healthz", "/readyz", "/events/default/"}
 """Open on purpose (notifications carry a token of their own); whatever else answers without sign-in fails a test."""
 NAMES = {"slug": "default", "repository": "team/app", "tag": "1.0", "digest": DIGEST, "app_label": "auth"}
-NAMES["job"] = "00000000-0000-0000-0000-000000000000"
+NAMES["job"] = NAMES["deletion"] = "00000000-0000-0000-0000-000000000000"
 WRONG = "That name and password do not belong together."
 
 
