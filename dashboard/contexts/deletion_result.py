@@ -109,8 +109,8 @@ def _title(row: Deletion, lines: Sequence[ResultLine], *, running: bool) -> str:
         name = lines[0].name
         return (_("%(name)s was deleted") if gone else _("%(name)s was not deleted")) % {"name": name}
     if gone == len(lines):
-        return ngettext("%(n)s deleted", "%(n)s deleted", gone) % {"n": count(gone)}
-    return _("%(n)s of %(total)s deleted") % {"n": count(gone), "total": count(len(lines))}
+        return ngettext("%(n)s tag deleted", "%(n)s tags deleted", gone) % {"n": count(gone)}
+    return _("%(n)s of %(total)s tags deleted") % {"n": count(gone), "total": count(len(lines))}
 
 
 def _sentences(row: Deletion, items: Sequence[DeletionItem], *, running: bool) -> list[str]:
@@ -205,6 +205,10 @@ def _texts() -> dict[str, str]:
         "put-back": _("The registry refused the second half, so it was put back as it was."),
         "still-there": _("The registry accepted the deletion, but still lists it."),
         "dangling": _("The registry broke off half-way: it lists %(names)s, which point at nothing."),
+        "would-break-off": _(
+            "%(names)s cannot be read, and because of it this registry would break off half-way. Nothing was changed. "
+            "Push it again or point it at an image, then delete."
+        ),
         "gave-up": _("It could not be finished for a week."),
         "moved": _(
             "It was pushed again since you looked and now points at %(now)s. Nothing goes that you did not see."

@@ -15,7 +15,7 @@ off half-way and lists a tag that points at nothing (2.8, where another tag's li
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -118,6 +118,8 @@ class Machine:
             self._leave_what_moved()
             if self.row.method == DeletionItem.Method.REMOVE:
                 self._refuse_what_is_needed(self.ground.look_just_before())
+            elif not self.by_tag:
+                self._refuse_what_would_break_off(self.ground.look())
             self._fill_trash()
         except RegistryError as error:
             raise self._refused(error) from error
@@ -276,8 +278,8 @@ class Machine:
         still holds it; then the dangling names go with a throw-away.
         """
         self._note(healed=True)
-        for name in self._unreadable():
-            self._write_again(name)
+        if broken := self._mend(self._unreadable()):
+            raise Ended(DeletionItem.State.FAILED, "dangling", tags=self.tags, broken=broken)
         dangling = [tag for tag in self.tags if self._points_at(tag) is None]
         left = set(listed_tags(self.session, self.repository))
         names = [tag for tag in dangling if tag in left]
@@ -369,6 +371,22 @@ class Machine:
             except ManifestUnknown:
                 continue
         return found
+
+    def _refuse_what_would_break_off(self, seen: Survey) -> None:
+        """DELETE by digest reads the link of every tag: one that cannot be read is mended first, or nothing is begun."""
+        if broken := self._mend([name for name in seen.unread if is_tag(name) and name not in self.row.tags]):
+            raise Ended(DeletionItem.State.REFUSED, "would-break-off", tags=broken[:20])
+
+    def _mend(self, names: Iterable[str]) -> list[str]:
+        """Writes the links of these tags again; those that cannot be read even so."""
+        broken = []
+        for name in names:
+            try:
+                self._write_again(name)
+                self._points_at(name)
+            except ServerFault:
+                broken.append(name)
+        return broken
 
     def _write_again(self, name: str) -> None:
         """The tag's link as it was, by our history; nothing where the repository does not hold that any more."""
