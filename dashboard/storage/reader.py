@@ -158,6 +158,14 @@ class Reader:
         except (LinkMissing, LinkCorrupt, NotReadable):
             return False
 
+    def has_layer(self, repository: RepositoryName, digest: Digest) -> bool:
+        """Whether a repository may serve a layer or config, and its bytes are there."""
+        try:
+            held = self._link(layout.layer_link(repository, digest))
+            return self.blob_size(held) >= 0
+        except ContentError:
+            return False
+
     def manifest(self, digest: Digest) -> bytes:
         """A manifest's bytes, at most 4 MiB. Raises BlobMissing or NotReadable.
 

@@ -373,7 +373,7 @@ class Machine:
         return found
 
     def _refuse_what_would_break_off(self, seen: Survey) -> None:
-        """DELETE by digest reads the link of every tag: one that cannot be read is mended first, or nothing is begun."""
+        """DELETE by digest reads the link of every tag: one that is unreadable is mended first, or nothing is begun."""
         if broken := self._mend([name for name in seen.unread if is_tag(name) and name not in self.row.tags]):
             raise Ended(DeletionItem.State.REFUSED, "would-break-off", tags=broken[:20])
 

@@ -16,10 +16,10 @@ from dashboard.registry.client import ManifestHead, RegistrySession
 from dashboard.registry.errors import ManifestUnknown, RegistryError, RepositoryUnknown
 from dashboard.registry.manifests import Kind, Manifest, parse_manifest
 from dashboard.registry.media_types import INDEX_TYPES
-from dashboard.registry.references import Digest, RepositoryName, is_digest, is_tag
+from dashboard.registry.references import Digest, RepositoryName, Tag, is_digest, is_tag
 from dashboard.services import contents, parallel
 from dashboard.services.ordering import natural_key
-from dashboard.storage.errors import StorageError
+from dashboard.storage.errors import BlobMissing, LinkMissing, StorageError
 from dashboard.storage.reader import Reader
 
 MAX_DEPTH = 4
@@ -95,14 +95,19 @@ class Survey:
 
 
 class Ground:
-    """The survey that a deletion stands on: read again once it is older than `good_for` seconds (0: at every look)."""
+    """The survey that a deletion stands on: read again once it is older than `good_for` seconds (0: at every look).
+
+    The first is read from the registry itself. Where the mounted storage shows the very same tags then, later ones are
+    read from there: what takes a request for each tag takes a system call.
+    """
 
     def __init__(
         self, session: RegistrySession, registry: Registry, repository: RepositoryName, *, good_for: float = 0.0
     ) -> None:
         self._session = session
-        self._registry = registry
         self._repository = repository
+        self._registry = registry
+        self._disk = disk_of(registry, repository)
         self._good_for = good_for
         self._seen: Survey | None = None
         self._at = 0.0
@@ -111,7 +116,7 @@ class Ground:
         """The survey. Raises RegistryError if it cannot be read."""
         if self._seen is None or time.monotonic() - self._at >= self._good_for:
             self._at = time.monotonic()
-            self._seen = survey(self._session, self._registry, self._repository)
+            self._seen = self._read(first=self._seen is None)
         return self._seen
 
     def look_just_before(self) -> Survey:
@@ -128,6 +133,21 @@ class Ground:
         if self._seen is not None:
             self._seen = self._seen.without(tags=tags, digests=digests)
 
+    def _read(self, *, first: bool) -> Survey:
+        if not first and self._disk is not None:
+            try:
+                return self._disk.survey()
+            except StorageError:
+                self._disk = None
+        found = survey(self._session, self._registry, self._repository, disk=self._disk)
+        if self._disk is not None:
+            try:
+                agrees = self._disk.survey().tags == found.tags
+            except StorageError:
+                agrees = False
+            self._disk = self._disk if agrees else None
+        return found
+
     def _note(self, name: str) -> None:
         """A new tag: one that is an index needs the whole survey again."""
         try:
@@ -135,9 +155,76 @@ class Ground:
         except ManifestUnknown:
             return
         if self._seen is None or (head.media_type in INDEX_TYPES and head.digest not in self._seen.indexes):
-            self._seen = None
+            self._at -= self._good_for
             return
         self._seen = self._seen.having(name, head.digest)
+
+
+class Disk:
+    """A repository on the mounted storage; what was read of a manifest once is not read again."""
+
+    def __init__(self, reader: Reader, repository: RepositoryName) -> None:
+        self._reader = reader
+        self._repository = repository
+        self._parsed: dict[Digest, Manifest] = {}
+
+    def held(self) -> tuple[dict[Digest, Manifest], list[Digest]]:
+        """The repository's revisions, and those that could not be read. Raises StorageError."""
+        found: dict[Digest, Manifest] = {}
+        unread: list[Digest] = []
+        for digest in self._reader.revisions(self._repository):
+            try:
+                if digest not in self._parsed:
+                    self._parsed[digest] = parse_manifest(self._reader.manifest(digest), digest=digest)
+            except BlobMissing:
+                continue
+            except StorageError:
+                unread.append(digest)
+                continue
+            found[digest] = self._parsed[digest]
+        return found, unread
+
+    def survey(self) -> Survey:
+        """The same as `survey`, without a request. Raises StorageError."""
+        tags: dict[str, Digest] = {}
+        dangling: list[str] = []
+        unread: list[str] = []
+        names = self._reader.tag_names(self._repository)
+        links: dict[str, Digest] = {}
+        for name in names:
+            if not is_tag(name):
+                unread.append(name)
+                continue
+            try:
+                links[name] = self._reader.tag(self._repository, Tag(name)).digest
+            except LinkMissing:
+                dangling.append(name)
+            except StorageError:
+                unread.append(name)
+        held, unread_revisions = self.held()
+        for name, digest in links.items():
+            if digest in held:
+                tags[name] = digest
+            elif digest in unread_revisions:
+                unread.append(name)
+            else:
+                dangling.append(name)
+        indexes = {digest: manifest for digest, manifest in held.items() if manifest.kind is Kind.INDEX}
+        return Survey(tags, tuple(dangling), tuple(unread), indexes, tuple(unread_revisions), held)
+
+    def has_blob(self, digest: Digest) -> bool:
+        """Whether the repository may serve a layer or config, and its bytes are there."""
+        return self._reader.has_layer(self._repository, digest)
+
+
+def disk_of(registry: Registry, repository: RepositoryName) -> Disk | None:
+    """The repository on the storage that is mounted here; None where none is."""
+    if not registry.storage_root:
+        return None
+    try:
+        return Disk(Reader(Path(registry.storage_root)), repository)
+    except StorageError:
+        return None
 
 
 def listed_tags(session: RegistrySession, repository: RepositoryName) -> tuple[str, ...]:
@@ -148,7 +235,9 @@ def listed_tags(session: RegistrySession, repository: RepositoryName) -> tuple[s
         return ()
 
 
-def survey(session: RegistrySession, registry: Registry, repository: RepositoryName) -> Survey:
+def survey(
+    session: RegistrySession, registry: Registry, repository: RepositoryName, *, disk: Disk | None = None
+) -> Survey:
     """Reads every tag of `repository` and every live index. Raises RegistryError if the list itself cannot be read."""
     listed = listed_tags(session, repository)
     names = [name for name in listed if is_tag(name)]
@@ -165,7 +254,7 @@ def survey(session: RegistrySession, registry: Registry, repository: RepositoryN
         if isinstance(h, ManifestHead) and (h.media_type in INDEX_TYPES or not h.media_type)
     ]
     indexes, unread_indexes = _indexes(session, repository, candidates, frozenset(tags.values()))
-    held = _on_disk(registry, repository)
+    held = _held(disk or disk_of(registry, repository))
     for digest, manifest in (held or {}).items():
         if manifest.kind is Kind.INDEX:
             indexes.setdefault(digest, manifest)
@@ -212,19 +301,9 @@ def _indexes(
     return found, unread
 
 
-def _on_disk(registry: Registry, repository: RepositoryName) -> dict[Digest, Manifest] | None:
+def _held(disk: Disk | None) -> dict[Digest, Manifest] | None:
     """The revisions of the repository on the mounted storage; None where nothing can be read."""
-    if not registry.storage_root:
-        return None
     try:
-        reader = Reader(Path(registry.storage_root))
-        revisions = reader.revisions(repository)
+        return disk.held()[0] if disk is not None else None
     except StorageError:
         return None
-    found: dict[Digest, Manifest] = {}
-    for digest in revisions:
-        try:
-            found[digest] = parse_manifest(reader.manifest(digest), digest=digest)
-        except StorageError:
-            continue
-    return found
