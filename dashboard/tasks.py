@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboard.models import Job
 from dashboard.services import jobs, usage
+from dashboard.services.activity.prune import prune as prune_activity
 from dashboard.services.deletion import aftermath
 from dashboard.services.deletion.recover import forget_old_plans, recover_all
 from dashboard.services.index import refresh
@@ -44,3 +45,4 @@ def look_after() -> None:
     refresh.ask_for_due_refreshes()
     usage.ask_for_due_scans()
     notifications.look_after()
+    prune_activity()

@@ -6,6 +6,7 @@ from django.urls import path, register_converter
 
 from dashboard.views import (
     accounts,
+    activity,
     blob,
     delete,
     events,
@@ -69,6 +70,7 @@ urlpatterns = [
     path(f"{REGISTRY}-/refresh/", repositories.refresh, name="refresh"),
     path(f"{REGISTRY}-/storage/", storage.storage, name="storage"),
     path(f"{REGISTRY}-/storage/scan/", storage.scan, name="scan"),
+    path(f"{REGISTRY}-/activity/", activity.of_registry, name="activity"),
     path(f"{REGISTRY}-/status/", status.status, name="status"),
     path(f"{REGISTRY}-/jobs/", jobs.jobs, name="jobs"),
     path(f"{REGISTRY}-/jobs/refresh/", jobs.refresh, name="refresh-now"),
@@ -78,5 +80,6 @@ urlpatterns = [
     path(f"{REPOSITORY}-/blobs/<segment:digest>/", blob.blob, name="blob"),
     path(f"{REPOSITORY}-/delete/", delete.delete, name="delete"),
     path(f"{REPOSITORY}-/history/", history.history, name="history"),
+    path(f"{REPOSITORY}-/activity/", activity.of_repository, name="repository-activity"),
     path(REPOSITORY, tags.tags, name="tags"),
 ]

@@ -19,12 +19,14 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models, transaction
 
 from dashboard.models import (
+    AuditEntry,
     Credential,
     Deletion,
     DeletionPlan,
     NotificationState,
     PullDay,
     Registry,
+    RegistryEvent,
     TagPeriod,
     TrashedManifest,
     UsageSnapshot,
@@ -45,6 +47,8 @@ KEPT: tuple[type[models.Model], ...] = (
     TagPeriod,
     NotificationState,
     PullDay,
+    RegistryEvent,
+    AuditEntry,
 )
 """In an order in which each row's references are there before it."""
 

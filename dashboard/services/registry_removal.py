@@ -18,6 +18,7 @@ from dashboard.models import (
     Notification,
     PullDay,
     Registry,
+    RegistryEvent,
     RepositoryBlob,
     TagPeriod,
     TrashedManifest,
@@ -36,7 +37,7 @@ class StillBusy(Exception):
 
 GOES: tuple[type[models.Model], ...] = (
     IndexedTag, IndexedRevision, RepositoryBlob, IndexedRepository, TrashedManifest, Deletion, DeletionPlan,
-    TagPeriod, Notification, PullDay, UsageSnapshot, Credential, Job,
+    TagPeriod, Notification, RegistryEvent, PullDay, UsageSnapshot, Credential, Job,
 )  # fmt: skip
 """What goes with a registry and may be long, in an order in which nothing refers to what went before."""
 _WAY = {
