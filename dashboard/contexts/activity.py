@@ -270,8 +270,6 @@ class _Teller:
 
     def _pulls(self, row: Pulls) -> Line:
         tags, more = self._tags(row.repository, row.tags)
-        looked = ngettext("%(n)s time", "%(n)s times", row.heads) % {"n": count(row.heads)}
-        details = [(gettext("Looked up, without fetching it"), looked)] if row.gets and row.heads else []
         return Line(
             at=_told(row.place.at),
             who="",
@@ -283,8 +281,7 @@ class _Teller:
             more_tags=more,
             digest=row.digest,
             digest_url=self._digest_url(row.repository, row.digest),
-            details=details,
-            fold=gettext("Details"),
+            because=words.looked_up(row.heads) if row.gets else "",
         )
 
     def _tags(self, repository: str, tags: Iterable[str], *, is_linked: bool = True) -> tuple[list[Named], int]:

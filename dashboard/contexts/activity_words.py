@@ -167,6 +167,13 @@ def pulled(gets: int, heads: int, day: str) -> str:
     return text % {"n": count(heads), "day": day}
 
 
+def looked_up(heads: int) -> str:
+    """How often clients asked besides whether it is still the newest; "" for never."""
+    if not heads:
+        return ""
+    return ngettext("And looked up once.", "And looked up %(n)s times.", heads) % {"n": count(heads)}
+
+
 def method(name: str) -> str:
     """By which method; "" where there is none."""
     return str(_METHODS.get(name, legible(name, MAX_CODE)))

@@ -152,7 +152,7 @@ def _by(registry: Registry, row: PeriodRow, pushes: Sequence[Push]) -> tuple[str
     push = began(pushes, row.began_at, patience=patience)
     shown = moment(push.at if push else None)
     if push is None or shown is None:
-        return "—", gettext("Its push was not notified.")
+        return "—", gettext("Who pushed it is not known.")
     if push.here:
         return legible(push.who, MAX_WHO), gettext("With this dashboard, %(when)s") % {"when": shown.exact}
     if not push.who:

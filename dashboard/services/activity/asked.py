@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple, Self
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_PLACE = re.compile(r"([0-9]{1,17})-([0-9])-([0-9]{1,18})", re.ASCII)
+_PLACE = re.compile(r"([0-9]{1,18})-([0-9])-([0-9]{1,18})", re.ASCII)
 
 
 class What(StrEnum):

@@ -30,7 +30,7 @@ from dashboard.models import (
 from dashboard.services.index.lists import MAX_EXPORTED, PAGE_SIZE
 
 from . import rows
-from .asked import AUDIT, EVENTS, PULLS, Asked, Place
+from .asked import AUDIT, EVENTS, PULLS, Asked, Place, Source
 from .seen import Seen
 
 MAX_IN_FOLD = 50
@@ -179,11 +179,12 @@ def exported(seen: Seen, asked: Asked) -> Iterator[Raw]:
 def _merged(
     audited: Iterable[AuditEntry], notified: Iterable[RegistryEvent], pulled: Iterable[PullDay]
 ) -> Iterator[tuple[Place, Raw]]:
-    placed = (
-        ((rows.place(row, source), row) for row in table)
-        for table, source in ((audited, AUDIT), (notified, EVENTS), (pulled, PULLS))
-    )
+    placed = (_placed(audited, AUDIT), _placed(notified, EVENTS), _placed(pulled, PULLS))
     return heapq.merge(*placed, key=lambda pair: pair[0], reverse=True)
+
+
+def _placed(table: Iterable[Raw], source: Source) -> Iterator[tuple[Place, Raw]]:
+    return ((rows.place(row, source), row) for row in table)
 
 
 def _deed(at: Place, row: AuditEntry, batches: Mapping[_Batch, _Sums]) -> Deed:
@@ -210,11 +211,11 @@ def _batches(audited: QuerySet[AuditEntry], last: Sequence[AuditEntry]) -> Mappi
         of_batches.order_by()
         .values_list(*key)
         .annotate(
-            Count("pk"),
-            Sum(_Length("tags")),
-            Sum("bytes"),
-            Count("pk", filter=not_done),
-            Sum(_Length("tags"), filter=not_done),
+            all_entries=Count("pk"),
+            all_tags=Sum(_Length("tags")),
+            all_bytes=Sum("bytes"),
+            bad_entries=Count("pk", filter=not_done),
+            bad_tags=Sum(_Length("tags"), filter=not_done),
         )
     )
     for batch, user, is_restoration, count, tags, freed, bad, bad_tags in counted:
