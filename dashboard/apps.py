@@ -1,4 +1,4 @@
-"""The app's configuration: registers the system checks."""
+"""The app's configuration: registers the system checks and what listens to signals."""
 
 from __future__ import annotations
 
@@ -15,5 +15,6 @@ class DashboardConfig(AppConfig):
     verbose_name = _("Strata")
 
     def ready(self) -> None:
-        """Loads the system checks, which register themselves."""
+        """Loads the system checks and receivers of signals, which register themselves."""
         import_module("dashboard.checks")
+        import_module("dashboard.services.activity.sign_ins")

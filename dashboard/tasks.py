@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboard.models import Job, Registry, TagPeriod
 from dashboard.services import jobs, pointing, usage
+from dashboard.services.activity.prune import prune as prune_activity
 from dashboard.services.deletion import aftermath, choice, recover
 from dashboard.services.index import refresh
 from dashboard.services.index.update import read_again
@@ -61,3 +62,4 @@ def look_after() -> None:
     refresh.ask_for_due_refreshes()
     usage.ask_for_due_scans()
     notifications.look_after()
+    prune_activity()

@@ -6,6 +6,7 @@ from django.urls import path, register_converter
 
 from dashboard.views import (
     accounts,
+    activity,
     blob,
     delete,
     events,
@@ -73,6 +74,7 @@ urlpatterns = [
     path(f"{REGISTRY}-/refresh/", repositories.refresh, name="refresh"),
     path(f"{REGISTRY}-/storage/", storage.storage, name="storage"),
     path(f"{REGISTRY}-/storage/scan/", storage.scan, name="scan"),
+    path(f"{REGISTRY}-/activity/", activity.of_registry, name="activity"),
     path(f"{REGISTRY}-/status/", status.status, name="status"),
     path(f"{REGISTRY}-/trash/", trash.trash, name="trash"),
     path(f"{REGISTRY}-/trash/restore/", trash.restore_chosen, name="restore"),
@@ -90,5 +92,6 @@ urlpatterns = [
     path(f"{REPOSITORY}-/deletions/<uuid:deletion>/abandon/", delete.abandon, name="abandon-deletion"),
     path(f"{REPOSITORY}-/point/", point.point, name="point"),
     path(f"{REPOSITORY}-/history/", history.history, name="history"),
+    path(f"{REPOSITORY}-/activity/", activity.of_repository, name="repository-activity"),
     path(REPOSITORY, tags.tags, name="tags"),
 ]

@@ -66,6 +66,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "registry": access.registry if access else None,
         "home_url": links.repositories(access.registry) if access else "",
         "storage_url": links.storage(access.registry) if access else "",
+        "activity_url": links.activity(access.registry) if access else "",
         "trash_url": links.trash(access.registry) if access else "",
         "status_url": links.status(access.registry) if access else "",
         "switcher": SimpleLazyObject(lambda: _switcher(access)),  # asked by whole pages alone, not by fragments

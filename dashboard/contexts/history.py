@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,15 +14,16 @@ from django.utils.translation import gettext_lazy as _
 from dashboard.models import IndexedRepository, Registry, TagPeriod
 from dashboard.registry.references import is_tag
 from dashboard.services.access import Access
+from dashboard.services.activity.pushers import BEFORE, Pair, Push, began
 from dashboard.services.index.lists import ListQuery
 from dashboard.services.index.tag_history import COLUMNS, DEFAULT_ORDER, PeriodList, PeriodRow
 
 from . import links
-from .formats import legible, relative
+from .formats import legible, moment, relative
 from .last_pull import Told, push
 from .lists import Head, Pagination, address, heads, pagination
 
-MAX_NAME = 128
+MAX_NAME, MAX_WHO = 128, 60
 FIELDS = ("repository", "tag", "digest", "from", "from_is_push", "until", "learnt")
 
 _LEARNT = {
@@ -36,7 +37,8 @@ _LEARNT = {
 class PeriodLine:
     """A row. `tag_url` is empty where the tag is gone, `digest_url` where the repository does not hold the digest.
 
-    `gone`: it is certain that the repository does not hold it; over the API nobody can tell.
+    `gone`: it is certain that the repository does not hold it; over the API nobody can tell. `by` tells who pushed it
+    and `by_title` when and how; a dash and why where that is not known.
     """
 
     tag: str
@@ -47,6 +49,8 @@ class PeriodLine:
     began: Told
     ended: Told | None
     learnt: str
+    by: str
+    by_title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,14 @@ class HistoryPage:
 
 
 def history_page(
-    access: Access, name: str, repository: IndexedRepository | None, query: ListQuery, found: PeriodList, *, exact: bool
+    access: Access,
+    name: str,
+    repository: IndexedRepository | None,
+    query: ListQuery,
+    found: PeriodList,
+    pushes: Mapping[Pair, Sequence[Push]],
+    *,
+    exact: bool,
 ) -> HistoryPage:
     """The view model of the list. `exact`: the index was read from the storage, so it knows all that is held."""
     registry = access.registry
@@ -92,7 +103,10 @@ def history_page(
         tags_url=links.repository(registry, name),
         tags=repository.tags if repository else None,
         known=found.known,
-        lines=[_line(registry, name, row, exact=exact or repository is None) for row in found.page.rows],
+        lines=[
+            _line(registry, name, row, pushes.get((row.tag, row.digest), ()), exact=exact or repository is None)
+            for row in found.page.rows
+        ],
         contains=query.contains,
         total=found.page.total,
         head=heads(path, query, COLUMNS, DEFAULT_ORDER)["pushed"],
@@ -116,7 +130,8 @@ def period_record(repository: str, row: PeriodRow) -> dict[str, Any]:
     return dict(zip(FIELDS, values, strict=True))
 
 
-def _line(registry: Registry, name: str, row: PeriodRow, *, exact: bool) -> PeriodLine:
+def _line(registry: Registry, name: str, row: PeriodRow, pushes: Sequence[Push], *, exact: bool) -> PeriodLine:
+    by, by_title = _by(registry, row, pushes)
     return PeriodLine(
         tag=legible(row.tag, MAX_NAME),
         tag_url=links.tag(registry, name, row.tag) if row.ended_at is None and is_tag(row.tag) else "",
@@ -126,7 +141,23 @@ def _line(registry: Registry, name: str, row: PeriodRow, *, exact: bool) -> Peri
         began=_began(row),
         ended=push(row.ended_at, is_push=True) if row.ended_at else None,
         learnt=str(_LEARNT[row.learnt]),
+        by=by,
+        by_title=by_title,
     )
+
+
+def _by(registry: Registry, row: PeriodRow, pushes: Sequence[Push]) -> tuple[str, str]:
+    """Who pushed it, and when and how. What was only read may have been pushed as long ago as the reading before."""
+    patience = BEFORE if row.began_by_push else max(BEFORE, 2 * dt.timedelta(minutes=registry.refresh_minutes))
+    push = began(pushes, row.began_at, patience=patience)
+    shown = moment(push.at if push else None)
+    if push is None or shown is None:
+        return "—", gettext("Who pushed it is not known.")
+    if push.here:
+        return legible(push.who, MAX_WHO), gettext("With this dashboard, %(when)s") % {"when": shown.exact}
+    if not push.who:
+        return "—", gettext("Pushed %(when)s; the registry named nobody.") % {"when": shown.exact}
+    return legible(push.who, MAX_WHO), gettext("Pushed %(when)s") % {"when": shown.exact}
 
 
 def _began(row: PeriodRow) -> Told:

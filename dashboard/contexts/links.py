@@ -65,6 +65,13 @@ def storage(registry: Registry) -> str:
     return reverse("storage", args=[registry.slug])
 
 
+def activity(registry: Registry, name: str = "") -> str:
+    """What happened on the registry, or in one repository."""
+    if name:
+        return reverse("repository-activity", args=[registry.slug, name])
+    return reverse("activity", args=[registry.slug])
+
+
 def status(registry: Registry) -> str:
     """The status page."""
     return reverse("status", args=[registry.slug])

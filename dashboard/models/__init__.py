@@ -1,7 +1,7 @@
 """The rows we own, and the index.
 
-Our own: people, registries, credentials, content, jobs, usage snapshots, deletions and their trash, history of tags and
-pulls, protection of tags, the audit. The index (`index.py`) may be emptied and rebuilt.
+Our own: people, registries, credentials, content, jobs, usage snapshots, deletions and their trash, history of tags,
+pushes and pulls, protection of tags, the audit. The index (`index.py`) may be emptied and rebuilt.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from .audit import AuditEntry
 from .content import Content
 from .credential import Credential
 from .deletion import ChosenNames, Deletion, DeletionItem, DeletionPlan, TrashedManifest
-from .history import Notification, NotificationState, PullDay, TagPeriod
+from .history import Notification, NotificationState, PullDay, RegistryEvent, TagPeriod
 from .index import (
     IndexedBlob,
     IndexedManifest,
@@ -52,6 +52,7 @@ __all__ = [
     "ProtectedMove",
     "PullDay",
     "Registry",
+    "RegistryEvent",
     "RepositoryBlob",
     "TagPeriod",
     "TagRule",

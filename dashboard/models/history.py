@@ -1,4 +1,4 @@
-"""What a registry forgets and we keep: what each tag pointed to, what was notified, what was pulled.
+"""What a registry forgets and we keep: what each tag pointed to, what was notified, who pushed, what was pulled.
 
 Rows name repositories and tags as text: they outlive the index, which may be emptied.
 """
@@ -94,6 +94,45 @@ class NotificationState(models.Model):
         return f"{self.registry_id} {self.began_at:%Y-%m-%d}"
 
 
+class RegistryEvent(models.Model):
+    """A manifest was pushed, or one or a tag of it deleted, by somebody else than this dashboard: as it was notified.
+
+    `tag` is "" where it was done by digest, `digest` "" where a tag alone was deleted. `at` is the registry's clock
+    where that can be true, else when it came. `actor` is "" where the registry knows no names. `event_id` is the
+    registry's own, so that one sent twice is kept once.
+    """
+
+    class Action(models.TextChoices):
+        """What was done."""
+
+        PUSH = "push", _("pushed")
+        DELETE = "delete", _("deleted")
+
+    registry = models.ForeignKey(Registry, on_delete=models.CASCADE, related_name="+", db_index=False)
+    event_id = models.CharField(max_length=100)
+    at = models.DateTimeField()
+    action = models.CharField(max_length=10, choices=Action)
+    repository = models.CharField(max_length=255)
+    tag = models.CharField(max_length=128, blank=True)
+    digest = models.CharField(max_length=MAX_DIGEST, blank=True)
+    actor = models.CharField(max_length=255, blank=True)
+    address = models.CharField(max_length=100, blank=True)
+    user_agent = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("event of a registry")
+        verbose_name_plural = _("events of registries")
+        constraints = [models.UniqueConstraint(fields=["registry", "event_id"], name="event_once")]
+        indexes = [
+            models.Index(fields=["registry", "at"], name="event_by_time"),
+            models.Index(fields=["registry", "repository", "at"], name="event_of_repository"),
+            models.Index(fields=["registry", "repository", "digest"], name="event_of_digest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.actor} {self.action} {self.repository}"
+
+
 class PullDay(models.Model):
     """Pulls of one digest of a repository on one day (UTC), by GET and by HEAD. `tag` is "" for a pull by digest.
 
@@ -117,7 +156,11 @@ class PullDay(models.Model):
                 fields=["registry", "repository", "tag", "digest", "day"], name="pulls_once_per_day"
             )
         ]
-        indexes = [models.Index(fields=["registry", "repository", "digest"], name="pulls_of_digest")]
+        indexes = [
+            models.Index(fields=["registry", "repository", "digest"], name="pulls_of_digest"),
+            models.Index(fields=["registry", "last_at"], name="pulls_by_time"),
+            models.Index(fields=["registry", "repository", "last_at"], name="pulls_of_repository"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.repository}@{self.digest} {self.day}"

@@ -28,6 +28,7 @@ from dashboard.models import (
     ProtectedMove,
     PullDay,
     Registry,
+    RegistryEvent,
     TagPeriod,
     TagRule,
     TrashedManifest,
@@ -52,6 +53,7 @@ KEPT: tuple[type[models.Model], ...] = (
     ProtectedMove,
     NotificationState,
     PullDay,
+    RegistryEvent,
     AuditEntry,
 )
 """In an order in which each row's references are there before it."""

@@ -21,6 +21,7 @@ from dashboard.models import (
     ProtectedMove,
     PullDay,
     Registry,
+    RegistryEvent,
     RepositoryBlob,
     TagPeriod,
     TagRule,
@@ -41,7 +42,7 @@ class StillBusy(Exception):
 GOES: tuple[type[models.Model], ...] = (
     IndexedTag, IndexedRevision, RepositoryBlob, IndexedRepository, TrashedManifest, DeletionItem, Deletion,
     DeletionPlan, ChosenNames,
-    TagPeriod, TagRule, ProtectedMove, Notification, PullDay, UsageSnapshot, Credential, Job,
+    TagPeriod, TagRule, ProtectedMove, Notification, RegistryEvent, PullDay, UsageSnapshot, Credential, Job,
 )  # fmt: skip
 """What goes with a registry and may be long, in an order in which nothing refers to what went before."""
 _WAY = {

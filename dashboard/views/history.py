@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 
 from dashboard.contexts.history import FIELDS, history_page, period_record
 from dashboard.models import IndexState
+from dashboard.services.activity.pushers import pushes
 from dashboard.services.index import lists, tag_history
 from dashboard.services.index.tag_list import repository_row
 from dashboard.services.index.update import state_of
@@ -35,5 +36,7 @@ def history(request: Request, slug: str, repository: str) -> HttpResponseBase:
         return as_file(records, FIELDS, file_format, f"{name.replace('/', '-')}-history")
     request.index_as_of = state.refreshed_at
     exact = state.source == IndexState.Source.STORAGE
-    page = history_page(access, name, row, query, found, exact=exact)
+    pairs = {(each.tag, each.digest) for each in found.page.rows}
+    known = pushes(registry=access.registry, repository=name, pairs=pairs)
+    page = history_page(access, name, row, query, found, known, exact=exact)
     return render_page(request, "history.html", {"page": page}, fragment="list")

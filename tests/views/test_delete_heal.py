@@ -1,4 +1,4 @@
-"""A tag whose link cannot be read breaks a deletion by digest off half-way (2.8): it is finished, and both are healed."""
+"""A tag whose link cannot be read breaks a deletion by digest off half-way (2.8): it is finished, both are healed."""
 
 from __future__ import annotations
 

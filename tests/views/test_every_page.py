@@ -30,7 +30,8 @@ def pages(registry: Registry, fake: FakeRegistry) -> dict[str, int]:
     return {
         "/account/": 200, HOME: 200, APP: 200, f"{APP}-/tags/1.0/": 200, f"{APP}-/manifests/{image.digest}/": 200,
         f"{APP}-/blobs/{image.config}/": 200, f"{APP}-/delete/?tag=1.0": 200, f"{HOME}-/status/": 200,
-        f"{HOME}-/storage/": 200, "/nowhere/": 404, f"{HOME}no/such/": 404, f"{HOME}Upper/": 404,
+        f"{HOME}-/storage/": 200, f"{HOME}-/activity/": 200, f"{APP}-/activity/": 200,
+        "/nowhere/": 404, f"{HOME}no/such/": 404, f"{HOME}Upper/": 404,
     }  # fmt: skip
 
 
@@ -72,7 +73,8 @@ def test_what_changes_something_takes_post_alone(registry: Registry, as_maria: C
 
 
 @pytest.mark.parametrize(
-    "address", ["/account/", HOME, APP, f"{APP}-/tags/1.0/", f"{HOME}-/status/", f"{HOME}-/storage/", "/"]
+    "address",
+    ["/account/", HOME, APP, f"{APP}-/tags/1.0/", f"{HOME}-/status/", f"{HOME}-/storage/", f"{HOME}-/activity/", "/"],
 )
 def test_what_only_shows_takes_no_post(registry: Registry, as_maria: Client, fake: FakeRegistry, address: str) -> None:
     assert as_maria.post(address).status_code == 405

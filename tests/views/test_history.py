@@ -16,11 +16,13 @@ from dashboard.models import IndexState, Registry, TagPeriod
 from dashboard.services import connections
 from tests.fake_registry import FakeRegistry
 from tests.support.token_server import TokenUser
+from tests.unit.services.activity import making as events
 
 from .page import Page, look, part, words
 
 APP = "/registries/default/team/app/"
 HISTORY = f"{APP}-/history/"
+ACTIVITY = f"{APP}-/activity/"
 NOON = dt.datetime(2026, 5, 3, 12, 0, tzinfo=dt.UTC)
 
 
@@ -79,6 +81,36 @@ def test_each_entry_says_how_it_is_known(as_jonas: Client, registry: Registry, f
     times = {name: part(page.row(name), "time").attributes["title"] for name in rows(page)}
     assert times["storage"] == "3 May 2026, 13:00:00 UTC"
     assert times["refresh"] == "Known since 3 May 2026, 15:00:00 UTC; it was pushed then or before."
+
+
+def test_who_pushed_it_stands_there_where_that_is_known(
+    as_jonas: Client, registry: Registry, fake: FakeRegistry
+) -> None:
+    fake.push_image("team/app", "1.0")
+    for number, tag in enumerate(("notified", "nameless", "here", "unknown", "evil", "read")):
+        noted(registry, tag, number, learnt="refresh" if tag == "read" else "event")
+    for number, actor in ((0, "ci-runner"), (1, ""), (4, "<b>x</b>" + "x" * 200)):
+        period = TagPeriod.objects.get(digest=f"sha256:{number:064x}")
+        events.notified(registry, at=period.began_at, tag=period.tag, digest=period.digest, actor=actor)
+    events.done(
+        "default", "move", at=NOON + dt.timedelta(hours=2), tags=["here"], digest_after=f"sha256:{2:064x}", user="maria"
+    )
+    registry.refresh_minutes = 120
+    registry.save()
+    events.notified(registry, at=NOON + dt.timedelta(hours=2), tag="read", digest=f"sha256:{5:064x}", actor="before")
+    page = look(as_jonas, HISTORY)
+    told = {name: words(part(page.row(name), "td.f-by")) for name in rows(page)}
+    evil = told.pop("evil")
+    assert told == {
+        "notified": "ci-runner", "nameless": "—", "here": "maria", "unknown": "—", "read": "before",
+    }  # fmt: skip
+    assert evil.startswith("<b>x</b>xx")
+    assert len(evil) == 60
+    titles = {name: part(page.row(name), "td.f-by").attributes["title"] for name in rows(page)}
+    assert titles["notified"] == "Pushed 3 May 2026, 12:00:00 UTC"
+    assert titles["nameless"] == "Pushed 3 May 2026, 13:00:00 UTC; the registry named nobody."
+    assert titles["here"] == "With this dashboard, 3 May 2026, 14:00:00 UTC"
+    assert titles["unknown"] == "Who pushed it is not known."
 
 
 def test_a_digest_leads_somewhere_only_where_the_repository_holds_it(
@@ -141,9 +173,9 @@ def test_the_file_holds_every_row_with_times_as_numbers_and_no_formula(
 def test_tags_and_history_lead_to_each_other(as_jonas: Client, registry: Registry, fake: FakeRegistry) -> None:
     fake.push_image("team/app", "1.0")
     tags = look(as_jonas, APP).links(".index-tabs a")
-    assert tags == {"Tags 1": APP, "History": HISTORY}
+    assert tags == {"Tags 1": APP, "History": HISTORY, "Activity": ACTIVITY}
     page = look(as_jonas, HISTORY)
-    assert page.links(".index-tabs a") == {"Tags 1": APP, "History 1": HISTORY}
+    assert page.links(".index-tabs a") == {"Tags 1": APP, "History 1": HISTORY, "Activity": ACTIVITY}
     assert page.texts(".index-tabs [aria-current]") == ["History 1"]
 
 
@@ -153,7 +185,7 @@ def test_a_repository_that_is_gone_keeps_its_history_and_a_name_that_never_was_i
     noted(registry, "1.0", 1, ended=2)
     page = look(as_jonas, HISTORY)
     assert rows(page) == ["1.0"]
-    assert page.links(".index-tabs a") == {"Tags": APP, "History 1": HISTORY}
+    assert page.links(".index-tabs a") == {"Tags": APP, "History 1": HISTORY, "Activity": ACTIVITY}
     look(as_jonas, "/registries/default/no/such/-/history/", 404)
     fake.empty_repository("team/empty")
     assert "Nothing is known yet" in look(as_jonas, "/registries/default/team/empty/-/history/").text("main")

@@ -42,7 +42,7 @@ def holds(page: Page, title: str, sentence: str, advice: str, retry: str) -> Non
     links = page.links("section.state a")
     assert links["Retry"] == retry
     assert links["Status of the registry"] == "/registries/default/-/status/"
-    assert page.texts(".main-nav a") == ["Repositories", "Storage", "Trash", "Status"]
+    assert page.texts(".main-nav a") == ["Repositories", "Storage", "Activity", "Trash", "Status"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
-"""What a registry notifies: received and stored at once (`receive`), used by the worker (`process`, `pulls`).
+"""What a registry notifies: received and stored at once (`receive`), used by the worker (`process`).
 
-Notifications are hints. Pushes and deletions make us read the repositories again; of pulls is taken who, when and from
-where. Nothing here believes that a tag points to what an event says.
+Notifications are hints. Pushes and deletions make us read the repositories again (and are kept with who, when and from
+where, `changes`); pulls are counted (`pulls`). Nothing here believes that a tag points to what an event says.
 """

@@ -5,10 +5,13 @@ Both versions of the envelope have the same fields; 3.x writes those that are em
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from django.utils.dateparse import parse_datetime
 
 from dashboard.registry.client import USER_AGENT
 from dashboard.registry.media_types import INDEX_TYPES, LEGACY_TYPES, MANIFEST_TYPES, OCI_ARTIFACT_MANIFEST
@@ -22,6 +25,8 @@ MEDIA_TYPES = frozenset(
 MAX_ID = 100
 MAX_EVENTS = 100_000
 """In one body. Distribution sends one event at a time."""
+OLDEST = dt.timedelta(days=30)
+"""A registry that could not reach us sends again for as long as it runs; what claims to be older is not believed."""
 
 _OURS = USER_AGENT.partition("/")[0] + "/"
 _MANIFESTS = INDEX_TYPES | MANIFEST_TYPES | LEGACY_TYPES | {OCI_ARTIFACT_MANIFEST}
@@ -56,9 +61,33 @@ class Event:
     actor: str
 
     @property
+    def is_own(self) -> bool:
+        """A dashboard's own request, of whatever version."""
+        return self.user_agent.startswith(_OURS)
+
+    @property
     def is_own_pull(self) -> bool:
-        """A dashboard's own request, of whatever version: our reading would count as somebody's use."""
-        return self.action == "pull" and self.user_agent.startswith(_OURS)
+        """Our reading would count as somebody's use."""
+        return self.action == "pull" and self.is_own
+
+    @property
+    def host(self) -> str:
+        """The address without the port, which is another for each connection."""
+        host, colon, port = self.address.rpartition(":")
+        return host if colon and port.isdigit() and (":" not in host or host.endswith("]")) else self.address
+
+    def happened_at(self, received_at: dt.datetime) -> dt.datetime:
+        """When it happened, in UTC: a time that cannot be (in the future, or very old) gives way to that of receipt."""
+        try:
+            at = parse_datetime(self.at)
+        except ValueError:
+            at = None
+        if at is None or at.tzinfo is None:
+            return received_at
+        try:
+            return at.astimezone(dt.UTC) if received_at - OLDEST <= at <= received_at else received_at
+        except OverflowError:
+            return received_at
 
     @property
     def payload(self) -> dict[str, str]:

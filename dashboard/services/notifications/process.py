@@ -1,8 +1,8 @@
 """What waits is used by the worker: one job at a time for each registry, in whatever order the events came.
 
 Pushes and deletions: the repositories they name are read again, each once however many events name it. A repository
-that cannot be read now is left to the next refresh. Pulls are counted; an event is marked as used in the transaction
-that counts it, so that it counts once.
+that cannot be read now is left to the next refresh. Pulls are counted, pushes and deletions kept with who and when; an
+event is marked as used in the transaction that does so, so that it counts once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dashboard.services import jobs, protected_moves
 from dashboard.services.index.update import read_again
 from dashboard.storage.errors import StorageError
 
-from . import pulls
+from . import changes, pulls
 from .envelope import Event
 from .receive import ask_for_use
 
@@ -90,7 +90,7 @@ def _read_changed(registry: Registry, rows: Sequence[Row], heart: jobs.Heart, do
 
 
 def use(*, registry: Registry, ids: Sequence[int]) -> int:
-    """Counts the pulls among these notifications and marks them all as used; how many were not used before."""
+    """Counts pulls, keeps pushes and deletions, and marks all of these notifications as used; how many were not yet."""
     with transaction.atomic():
         rows = list(
             Notification.objects.select_for_update()
@@ -100,10 +100,13 @@ def use(*, registry: Registry, ids: Sequence[int]) -> int:
         )
         if not rows:
             return 0
-        found = [pulls.pull_of(Event.stored(event_id, payload), at) for _, event_id, payload, at in rows]
+        events = [(Event.stored(event_id, payload), received_at) for _, event_id, payload, received_at in rows]
+        found = [pulls.pull_of(event, received_at) for event, received_at in events]
         pulls.count(
             registry=registry, pulls=[pull for pull in found if pull is not None], ids=(rows[0][0], rows[-1][0])
         )
+        made = [changes.change_of(registry, event, received_at) for event, received_at in events]
+        changes.keep([change for change in made if change is not None])
         Notification.objects.filter(pk__in=[row[0] for row in rows]).update(processed_at=timezone.now())
     return len(rows)
 

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 from django.db.models import F, Max, Q, QuerySet, Value
 from django.db.models.functions import Greatest
-from django.utils.dateparse import parse_datetime
 
 from dashboard.models import IndexedRepository, IndexedRevision, IndexedTag, Notification, PullDay, Registry
 from dashboard.registry.references import is_digest, is_repository, is_tag
@@ -25,7 +24,6 @@ from .envelope import Event
 
 ONE_PULL = dt.timedelta(minutes=1)
 """So long after an index its children are asked for, if they belong to the same pull; clocks of replicas included."""
-OLDEST = dt.timedelta(days=30)
 MAX_AROUND = 2000
 
 
@@ -80,9 +78,9 @@ def pull_of(event: Event, received_at: dt.datetime) -> Pull | None:
         repository=event.repository,
         tag=event.tag,
         digest=event.digest,
-        at=_time(event.at, received_at),
+        at=event.happened_at(received_at),
         is_head=event.method == "HEAD",
-        client=(_host(event.address), event.user_agent),
+        client=(event.host, event.user_agent),
     )
 
 
@@ -235,22 +233,3 @@ def restore_all(*, registry: Registry) -> None:
 
 def _earlier(at: dt.datetime) -> Q:
     return Q(pulled_at=None) | Q(pulled_at__lt=at)
-
-
-def _time(text: str, received_at: dt.datetime) -> dt.datetime:
-    try:
-        at = parse_datetime(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        return received_at
-    try:
-        return at.astimezone(dt.UTC) if received_at - OLDEST <= at <= received_at else received_at
-    except OverflowError:
-        return received_at
-
-
-def _host(address: str) -> str:
-    """Without the port, which is another for each connection."""
-    host, colon, port = address.rpartition(":")
-    return host if colon and port.isdigit() and (":" not in host or host.endswith("]")) else address
