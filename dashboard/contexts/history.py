@@ -51,6 +51,7 @@ class PeriodLine:
     learnt: str
     by: str
     by_title: str
+    point_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,14 @@ def history_page(
         tags=repository.tags if repository else None,
         known=found.known,
         lines=[
-            _line(registry, name, row, pushes.get((row.tag, row.digest), ()), exact=exact or repository is None)
+            _line(
+                registry,
+                name,
+                row,
+                pushes.get((row.tag, row.digest), ()),
+                exact=exact or repository is None,
+                may_point=access.may_delete and is_tag(row.tag),
+            )
             for row in found.page.rows
         ],
         contains=query.contains,
@@ -130,7 +138,9 @@ def period_record(repository: str, row: PeriodRow) -> dict[str, Any]:
     return dict(zip(FIELDS, values, strict=True))
 
 
-def _line(registry: Registry, name: str, row: PeriodRow, pushes: Sequence[Push], *, exact: bool) -> PeriodLine:
+def _line(
+    registry: Registry, name: str, row: PeriodRow, pushes: Sequence[Push], *, exact: bool, may_point: bool
+) -> PeriodLine:
     by, by_title = _by(registry, row, pushes)
     return PeriodLine(
         tag=legible(row.tag, MAX_NAME),
@@ -143,6 +153,7 @@ def _line(registry: Registry, name: str, row: PeriodRow, pushes: Sequence[Push],
         learnt=str(_LEARNT[row.learnt]),
         by=by,
         by_title=by_title,
+        point_url=links.point(registry, name, row.tag, row.digest) if may_point and row.ended_at else "",
     )
 
 

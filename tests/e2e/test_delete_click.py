@@ -141,7 +141,7 @@ def test_roll_latest_back(page: Page, site: Site, repository: RepositoryName, tm
     page.reload()
     page.get_by_role("link", name="History").click()
     row = page.locator("table.history tbody tr", has_text=good.digest[7:19])
-    row.get_by_role("link", name="Point latest back").click()
+    row.get_by_role("link", name="Point latest back to this").click()
     expect(page.locator("main")).to_contain_text(bad.digest[7:19])
     assert Axe().run(page).violations_count == 0
     page.locator("main form button[type=submit]").last.click()
