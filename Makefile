@@ -8,7 +8,7 @@ VENV := .venv/bin
 BIN := $(CURDIR)/var/tools/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run manage test lint format lock bench setup
+.PHONY: help run manage test test-deep lint format lock bench setup
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\): ## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|' 2>/dev/null || \
@@ -27,6 +27,11 @@ test: ## everything set up, then every test, on SQLite and PostgreSQL (ARGS=… 
 	@$(PYTHON) -m tools.packages tests
 	@PATH="$$PATH:$(BIN)" $(VENV)/python -m pytest -n 2 --dist loadscope $(ARGS)
 	@$(if $(ARGS),,PATH="$$PATH:$(BIN)" $(VENV)/python -m tools.postgres)
+
+test-deep: ## the random tests of deletion with 20 times as many examples (about half an hour)
+	@$(PYTHON) -m tools.environment development
+	@$(PYTHON) -m tools.packages tests
+	@PATH="$$PATH:$(BIN)" TEST_DEEP=20 $(VENV)/python -m pytest -n 2 tests/contract/test_deletion_model.py $(ARGS)
 
 lint: ## style, types, the order of imports, templates
 	@$(PYTHON) -m tools.environment development

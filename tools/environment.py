@@ -75,6 +75,8 @@ def _make() -> None:
         )
     if _is_usable():
         return
+    if VENV.is_symlink():
+        raise SetupProblem(f".venv is a link to {VENV.resolve()}, which was not made here: remove the link.")
     if importlib.util.find_spec("ensurepip") is None:
         raise SetupProblem("Python's venv module is not complete here; install it with: apt install python3-venv")
     say("Making .venv …")
