@@ -92,6 +92,7 @@ def history_page(
     """The view model of the list. `exact`: the index was read from the storage, so it knows all that is held."""
     registry = access.registry
     path = history_url(registry, name)
+    current = {(row.tag, row.digest) for row in found.page.rows if row.ended_at is None}
     namespace, _sep, short_name = name.rpartition("/")
     return HistoryPage(
         repository=name,
@@ -111,7 +112,7 @@ def history_page(
                 row,
                 pushes.get((row.tag, row.digest), ()),
                 exact=exact or repository is None,
-                may_point=access.may_delete and is_tag(row.tag),
+                may_point=access.may_delete and is_tag(row.tag) and (row.tag, row.digest) not in current,
             )
             for row in found.page.rows
         ],
