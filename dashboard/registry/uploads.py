@@ -1,6 +1,6 @@
 """Blobs on their way to a registry: whole, in parts, left unfinished, cancelled, or mounted from another repository.
 
-Distribution says in each answer's Location (`_state`) how much it has, and takes no older one: every Location is
+Distribution says in each answer's Location (`_state`) how much it has, and writes to no older one: every Location is
 followed, by its path alone. What fails is cancelled within the budget and CANCEL_SECONDS at most; where that does not
 help, registries purge unfinished uploads themselves. OCI distribution spec 1.1, "Pushing blobs".
 """
