@@ -228,15 +228,18 @@ def storage_problem(code: str, parameters: Mapping[str, str]) -> Problem:
 
 _OPERATIONS = {
     "begin upload": _("beginning an upload"),
+    "cancel upload": _("cancelling an upload"),
     "delete manifest": _("deleting a manifest"),
     "delete tag": _("deleting a tag"),
     "get manifest": _("reading a manifest"),
     "has blob": _("asking for a blob"),
     "head manifest": _("asking for a manifest"),
+    "mount blob": _("mounting a blob of another repository"),
     "ping": _("the first greeting"),
     "probe": _("asking what it can do"),
     "put manifest": _("writing a manifest"),
     "read blob": _("reading a blob"),
+    "read range": _("reading a part of a blob"),
     "repositories": _("the list of repositories"),
     "stream blob": _("reading a blob"),
     "tags": _("the list of tags"),

@@ -31,7 +31,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A success, read whole. `size`: Content-Length, or None where it is not given."""
+    """A success, read whole. `size`: Content-Length, or None where it is not given; `range`: what an upload holds."""
 
     status: int
     body: bytes = field(repr=False)
@@ -41,6 +41,7 @@ class Answer:
     size: int | None
     links: tuple[str, ...]
     api_version: str = ""
+    range: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,12 @@ credential that has one: then nothing was asked.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from http import HTTPStatus
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
-from . import errors, media_types, paging, probe
+from . import blobs, errors, media_types, paging, probe, uploads
 from ._http import USER_AGENT, Http, Timeouts, Transport
 from .auth import AuthScheme, Credential
 from .calls import Answer, Call
@@ -43,6 +42,7 @@ from .results import (
     ManifestHead,
     Ping,
     RawManifest,
+    Upload,
 )
 from .wire import specific_type
 
@@ -61,6 +61,7 @@ __all__ = [
     "RegistryClient",
     "RegistrySession",
     "Timeouts",
+    "Upload",
 ]
 
 _ACCEPT = {"Accept": media_types.ACCEPT_MANIFESTS}
@@ -115,8 +116,7 @@ class RegistrySession:
 
     def within(self, seconds: float) -> RegistrySession:
         """The same registry as the same person, with `seconds` from now at most and never beyond this one's budget."""
-        exchange = self._exchange
-        return RegistrySession(Exchange(exchange.server, exchange.credential, min(seconds, exchange.seconds_left)))
+        return RegistrySession(self._exchange.within(seconds))
 
     def ping(self) -> Ping:
         """GET /v2/. Never raises for a 401: see Ping.status. Raises NotARegistry and Unavailable errors."""
@@ -191,25 +191,31 @@ class RegistrySession:
 
     def has_blob(self, repository: RepositoryName, digest: Digest) -> int | None:
         """The blob's size in bytes, or None if this repository does not hold it."""
-        try:
-            answer = self._exchange.ask(_blob_call("has blob", "HEAD", repository, digest))
-        except errors.NotFound:
-            return None
-        if answer.size is None:
-            raise self._malformed(_blob_call("has blob", "HEAD", repository, digest), answer, "no Content-Length")
-        return answer.size
+        return blobs.size_of(self._exchange, repository, digest)
 
     def read_blob(self, repository: RepositoryName, digest: Digest, *, limit: int) -> bytes:
         """A blob whole, verified. Raises BlobUnknown, TooLarge beyond `limit` bytes, DigestMismatch."""
-        call = _blob_call("read blob", "GET", repository, digest, limit=limit)
-        body = self._exchange.ask(call).body
-        if not matches(digest, body):
-            raise self._exchange.error(call, errors.DigestMismatch)
-        return body
+        return blobs.read(self._exchange, repository, digest, limit)
 
     def stream_blob(self, repository: RepositoryName, digest: Digest) -> AbstractContextManager[Iterator[bytes]]:
         """A blob in parts as they come. Raises DigestMismatch after the last part, if it was read to its end."""
-        return self._stream_blob(repository, digest)
+        return blobs.stream(self._exchange, repository, digest)
+
+    def read_range(self, repository: RepositoryName, digest: Digest, start: int, length: int) -> bytes:
+        """`length` bytes of a blob from `start` on: fewer where it ends before, none beyond its end.
+
+        Not verified, unless it is the whole blob. Raises BlobUnknown, DigestMismatch, Malformed for another part, and
+        TooLarge where the registry gives no parts and `start` is far; ValueError for a range that is none.
+        """
+        return blobs.read_range(self._exchange, repository, digest, start, length)
+
+    def blob_is_readable(self, repository: RepositoryName, digest: Digest, size: int | None = None) -> bool:
+        """Whether the blob is really there, by reading its first byte (and of `size` bytes, as far as is said).
+
+        `has_blob` believes a registry that remembers blobs which a garbage collection removed. Counts as a pull to
+        those whom the registry notifies. Raises what tells nothing about the blob: Unavailable, ServerFault, ….
+        """
+        return blobs.is_readable(self._exchange, repository, digest, size)
 
     def delete_manifest(self, repository: RepositoryName, digest: Digest) -> None:
         """Delete a manifest and with it *every tag of the repository that names it*.
@@ -249,20 +255,36 @@ class RegistrySession:
 
     def upload_blob(self, repository: RepositoryName, content: bytes) -> Digest:
         """Upload a blob in one piece; returns its digest."""
-        digest = digest_of(content)
-        location = self._begin("upload blob", repository)
-        path = f"{location}{'&' if '?' in location else '?'}digest={digest}"
-        call = _upload_call("upload blob", "PUT", repository, path, content)
-        answer = self._exchange.ask(call)
-        if answer.digest and answer.digest != digest:
-            raise self._exchange.error(call, errors.DigestMismatch, status=answer.status)
-        return digest
+        return uploads.whole(self._exchange, repository, content)
 
-    def begin_upload(self, repository: RepositoryName, content: bytes) -> str:
-        """Send `content` as the first part of an upload and leave it unfinished; returns the upload's id."""
-        location = self._begin("begin upload", repository)
-        self._exchange.ask(_upload_call("begin upload", "PATCH", repository, location, content))
-        return urlsplit(location).path.rpartition("/")[2]
+    def upload_blob_in_parts(
+        self, repository: RepositoryName, parts: Iterable[bytes], digest: Digest | None = None
+    ) -> Digest:
+        """Upload a blob of any size, 8 MiB at a time however long the parts are; returns its digest.
+
+        With `digest` a blob that has another is not stored: DigestMismatch. Whatever fails, `parts` included, cancels
+        the upload as well as can be done.
+        """
+        return uploads.in_parts(self._exchange, repository, parts, digest)
+
+    def begin_upload(self, repository: RepositoryName, content: bytes) -> Upload:
+        """Send `content` as the first part of an upload and leave it unfinished."""
+        return uploads.begin(self._exchange, repository, content)
+
+    def cancel_upload(self, upload: Upload) -> None:
+        """End an upload that `begin_upload` left. Raises NotFound where there is none.
+
+        With tokens it takes the right to delete, which who may push need not have: Unauthorized.
+        """
+        uploads.cancel(self._exchange, upload)
+
+    def mount_blob(self, repository: RepositoryName, digest: Digest, source: RepositoryName) -> bool:
+        """Have `repository` hold a blob of `source` without sending it; takes the right to pull from there.
+
+        False where the registry does not do it: upload it then. A registry that remembers blobs that are gone mounts
+        those too: see `blob_is_readable`.
+        """
+        return uploads.mount(self._exchange, repository, digest, source)
 
     # Parts
 
@@ -285,30 +307,6 @@ class RegistrySession:
         if not matches(Digest(expected), answer.body) or (claimed and not matches(Digest(claimed), answer.body)):
             raise self._exchange.error(call, errors.DigestMismatch, status=answer.status)
         return RawManifest(Digest(expected), media_type, answer.body)
-
-    @contextmanager
-    def _stream_blob(self, repository: RepositoryName, digest: Digest) -> Iterator[Iterator[bytes]]:
-        call = _blob_call("stream blob", "GET", repository, digest, streamed=True)
-        with self._exchange.stream(call) as parts:
-            yield self._verified(call, digest, parts)
-
-    def _verified(self, call: Call, digest: Digest, parts: Iterator[bytes]) -> Iterator[bytes]:
-        running = hashlib.new(digest.partition(":")[0])
-        for part in parts:
-            running.update(part)
-            yield part
-        if running.hexdigest() != digest.partition(":")[2]:
-            raise self._exchange.error(call, errors.DigestMismatch)
-
-    def _begin(self, operation: str, repository: RepositoryName) -> str:
-        """Begin an upload; returns where it goes on, as a path below the base URL."""
-        name = parse_repository(repository)
-        call = _upload_call(operation, "POST", name, f"/v2/{name}/blobs/uploads/", b"")
-        answer = self._exchange.ask(call)
-        path = _location_path(answer.location, self._exchange.server.base_url, call.path)
-        if path is None:
-            raise self._malformed(call, answer, "no usable Location")
-        return path
 
     def _same(self, call: Call, reference: str, claimed: str) -> None:
         """A registry that names another sha256 than the one asked by is wrong; another algorithm may be right."""
@@ -344,53 +342,6 @@ def _manifest_call(
         slow=method not in ("GET", "HEAD"),
         missing=errors.ManifestUnknown,
     )
-
-
-def _blob_call(
-    operation: str, method: str, repository: str, digest: str, *, limit: int = 0, streamed: bool = False
-) -> Call:
-    name, named = parse_repository(repository), parse_digest(digest)
-    return Call(
-        operation=operation,
-        method=method,
-        path=f"/v2/{name}/blobs/{named}",
-        scopes=(f"repository:{name}:pull",),
-        subject=f"{name}@{named}",
-        limit=limit,
-        missing=errors.BlobUnknown,
-        redirects=True,
-        streamed=streamed,
-    )
-
-
-def _upload_call(operation: str, method: str, repository: str, path: str, content: bytes) -> Call:
-    return Call(
-        operation=operation,
-        method=method,
-        path=path,
-        scopes=(f"repository:{repository}:pull,push",),
-        subject=repository,
-        headers={"Content-Type": "application/octet-stream"} if method != "POST" else {},
-        content=content,
-        limit=64 * 1024,
-        slow=True,
-        missing=errors.RepositoryUnknown,
-    )
-
-
-def _location_path(location: str, base_url: str, begun_at: str) -> str | None:
-    """Path and query of an upload's Location below the base URL, whatever scheme, host or prefix it names.
-
-    None unless it lies under where the upload was begun: a body is sent there with the person's credential.
-    """
-    try:
-        parts = urlsplit(urljoin(base_url + begun_at, location))
-    except ValueError:
-        return None
-    _, found, rest = parts.path.partition(begun_at)
-    if not location or not found or not rest or "/" in rest or rest in (".", ".."):
-        return None
-    return begun_at + rest + (f"?{parts.query}" if parts.query else "")
 
 
 def _checked(base_url: str) -> str:

@@ -15,11 +15,11 @@ from urllib.parse import urljoin, urlsplit
 
 from . import errors
 from ._http import Failure, Http, HttpFailure, Response, Timeouts
-from .auth import Authorizer, AuthScheme, Credential, Denied
+from .auth import Authorizer, Credential, Denied
 from .calls import Answer, Bare, Call
 from .faults import Context, Refusal, from_failure, from_refusal
 from .media_types import bare
-from .wire import Challenge, TokenAnswer, WireError, parse_challenges, parse_token
+from .wire import Challenge, TokenAnswer, WireError, parse_challenges, parse_length, parse_token
 
 MAX_ERROR_BYTES = 64 * 1024
 MAX_TOKEN_BYTES = 256 * 1024
@@ -59,13 +59,21 @@ class Exchange:
         self.user = credential.username if credential else ""
         self._deadline = None if budget is None else time.monotonic() + budget
 
+    def within(self, seconds: float) -> Exchange:
+        """The same with `seconds` from now at most, and never beyond this one's budget."""
+        return Exchange(self.server, self.credential, min(seconds, self.seconds_left))
+
     def ask(self, call: Call) -> Answer:
         """Make the request and read the answer whole. Raises RegistryError, also for any status but a success."""
+        return self.read(call, lambda response: self._answer(call, response))
 
-        def once() -> Answer:
-            response = self._send(call)
+    def read(self, call: Call, taken: Callable[[Response], Result]) -> Result:
+        """Make the request and let `taken` read of a success what it wants. Raises RegistryError."""
+
+        def once() -> Result:
+            response = self._successful(call, self._send(call))
             try:
-                return self._answer(call, response)
+                return taken(response)
             finally:
                 response.close()
 
@@ -206,10 +214,13 @@ class Exchange:
         response = self._open(call, url, authorization)
         for _ in range(MAX_REDIRECTS):
             if not call.redirects or response.status not in _REDIRECTS:
-                return response, is_own
+                break
             url = self._target(call, url, response)
             is_own = is_own and origin_of(url) == self.server.origin
             response = self._open(call, url, authorization if is_own else "")
+        if response.status == 404 and not is_own:  # a storage says so in words of its own
+            response.close()
+            raise self.error(call, call.missing, status=404, reason="not in the storage")
         return response, is_own
 
     def _target(self, call: Call, url: str, response: Response) -> str:
@@ -248,9 +259,7 @@ class Exchange:
         return response
 
     def _answer(self, call: Call, response: Response) -> Answer:
-        self._successful(call, response)
-        length = response.header("Content-Length")
-        size = int(length) if length.isascii() and length.isdigit() and len(length) < 16 else None
+        size = parse_length(response.header("Content-Length"))
         if call.method != "HEAD" and size is not None and size > call.limit:
             raise self.error(call, errors.TooLarge, limit=call.limit)
         body = b"" if call.method == "HEAD" else self._read(call, response, call.limit)
@@ -263,6 +272,7 @@ class Exchange:
             size=size,
             links=tuple(response.headers("Link")),
             api_version=response.header(API_VERSION),
+            range=response.header("Range"),
         )
 
     def _read(self, call: Call, response: Response, limit: int) -> bytes:
@@ -383,11 +393,3 @@ def origin_of(url: str) -> tuple[str, str, int]:
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
     return scheme, (parts.hostname or "").lower(), parts.port or (443 if scheme == "https" else 80)
-
-
-def scheme_of(challenges: tuple[Challenge, ...], status: int) -> AuthScheme:
-    """What the registry asks for, by its answer to somebody who said nothing."""
-    for scheme in (AuthScheme.BEARER, AuthScheme.BASIC):
-        if any(challenge.scheme == scheme for challenge in challenges):
-            return scheme
-    return AuthScheme.OTHER if status == 401 or challenges else AuthScheme.NONE

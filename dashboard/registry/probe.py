@@ -9,11 +9,12 @@ import secrets
 import time
 
 from . import errors, media_types
+from .auth import AuthScheme
 from .calls import Call
-from .exchange import Exchange, scheme_of
+from .exchange import Exchange
 from .references import Digest, RepositoryName
 from .results import DELETES_TAGS_ALTHOUGH_DISABLED, Capabilities, Deletion, Family, Ping
-from .wire import WireError, parse_json
+from .wire import Challenge, WireError, parse_json
 
 PROBED_REPOSITORY = RepositoryName("strata-probe")
 
@@ -42,6 +43,14 @@ def ping(exchange: Exchange) -> Ping:
             status, family = answer.status, family_of(answer.content_type, answer.body, answer.api_version)
         seconds = time.monotonic() - began
     return Ping(scheme, seconds, status, realm, bare.status, refusal, family)
+
+
+def scheme_of(challenges: tuple[Challenge, ...], status: int) -> AuthScheme:
+    """What the registry asks for, by its answer to somebody who said nothing."""
+    for scheme in (AuthScheme.BEARER, AuthScheme.BASIC):
+        if any(challenge.scheme == scheme for challenge in challenges):
+            return scheme
+    return AuthScheme.OTHER if status == 401 or challenges else AuthScheme.NONE
 
 
 def family_of(content_type: str, body: bytes, api_version: str) -> Family:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .auth import AuthScheme
-from .references import Digest
+from .references import Digest, RepositoryName
 
 
 class Family(StrEnum):
@@ -85,3 +85,16 @@ class RawManifest:
     digest: Digest
     media_type: str
     raw: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload that was begun and is neither finished nor cancelled; `size`: how many bytes were sent to it.
+
+    `location` is a path below the registry's address with what the registry needs to go on with it: not shown.
+    """
+
+    repository: RepositoryName
+    id: str
+    location: str = field(repr=False)
+    size: int = 0

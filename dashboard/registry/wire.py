@@ -49,6 +49,15 @@ class NextPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Which part of something an answer holds: its first and last byte, and the size of the whole if it is said."""
+
+    first: int
+    last: int
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class TokenAnswer:
     """A token server's answer; `seconds` it is good for."""
 
@@ -135,6 +144,26 @@ def _next_of(address: str) -> NextPage:
     if len(last) > 512 or not last.isprintable():
         last = ""
     return NextPage(last, int(n) if re.fullmatch(r"[1-9][0-9]{0,5}", n, re.ASCII) else None)
+
+
+_LENGTH = re.compile(r"[0-9]{1,15}", re.ASCII)
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15}|\*)", re.ASCII)
+
+
+def parse_length(text: str) -> int | None:
+    """A Content-Length, or None if it is none."""
+    return int(text) if _LENGTH.fullmatch(text) else None
+
+
+def parse_content_range(text: str) -> Part | None:
+    """The Content-Range of a 206 (RFC 9110 section 14.4), or None if it is none or contradicts itself."""
+    match = _CONTENT_RANGE.fullmatch(text)
+    if match is None:
+        return None
+    first, last, size = int(match[1]), int(match[2]), None if match[3] == "*" else int(match[3])
+    if last < first or (size is not None and last >= size):
+        return None
+    return Part(first, last, size)
 
 
 def parse_json(body: bytes, content_type: str = "") -> Any:

@@ -102,6 +102,7 @@ def _start(kind: str, mode: str, directory: Path, stack: ExitStack) -> Subject:
         htpasswd=htpasswd,
         tls=certificates,
         token=server.auth if server else None,
+        cache=mode == "cached",
     )
     stack.callback(running.stop)
     client = RegistryClient(running.url, ca_file=str(certificates.authority) if certificates else None)

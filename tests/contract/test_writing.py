@@ -80,13 +80,13 @@ def test_put_of_more_than_four_mebibytes_is_refused(session: RegistrySession, re
 
 def test_unfinished_upload_leaves_no_blob(session: RegistrySession, registry: Subject) -> None:
     repository = registry.repository()
-    uuid = session.begin_upload(repository, b"only a beginning")
-    assert uuid
+    upload = session.begin_upload(repository, b"only a beginning")
+    assert upload.id
     assert session.has_blob(repository, digest_of(b"only a beginning")) is None
     if registry.running is not None:
         uploads = registry.running.root / "docker/registry/v2/repositories" / repository / "_uploads"
-        assert [path.name for path in uploads.iterdir()] == [uuid]
-        assert (uploads / uuid / "data").read_bytes() == b"only a beginning"
+        assert [path.name for path in uploads.iterdir()] == [upload.id]
+        assert (uploads / upload.id / "data").read_bytes() == b"only a beginning"
 
 
 def test_deleting_a_digest_takes_every_tag_that_names_it_and_no_other(

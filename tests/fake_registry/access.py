@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 from tests.support.token_server import TokenUser
 
 from .answers import Answer, Dialect
+from .requests import Request
 
 SERVICE = "fake-registry"
 
@@ -31,15 +32,19 @@ class Right:
         return f"{self.resource}:{','.join(self.actions)}"
 
 
-def right_for(method: str, path: str) -> Right | None:
-    """The right a request needs; None where being anybody known is enough."""
-    if path == "/v2/_catalog":
-        return Right("registry:catalog", ("*",))
-    match = re.fullmatch(r"/v2/(.+)/(?:manifests|blobs|tags|referrers)/.*", path)
+Rights = tuple[Right, ...]
+
+
+def rights_for(request: Request) -> Rights:
+    """The rights a request needs; none where being anybody known is enough. A mount reads its source, too."""
+    if request.path == "/v2/_catalog":
+        return (Right("registry:catalog", ("*",)),)
+    match = re.fullmatch(r"/v2/(.+)/(?:manifests|blobs|tags|referrers)/.*", request.path)
     if match is None:
-        return None
-    actions = {"GET": ("pull",), "HEAD": ("pull",), "DELETE": ("delete",)}.get(method, ("pull", "push"))
-    return Right(f"repository:{match[1]}", actions)
+        return ()
+    actions = {"GET": ("pull",), "HEAD": ("pull",), "DELETE": ("delete",)}.get(request.method, ("pull", "push"))
+    own, source = Right(f"repository:{match[1]}", actions), request.parameter("from")
+    return (own, Right(f"repository:{source}", ("pull",))) if request.method == "POST" and source else (own,)
 
 
 @dataclass
@@ -48,7 +53,7 @@ class Basic:
 
     passwords: Mapping[str, str]
 
-    def refusal(self, authorization: str, _right: Right | None, dialect: Dialect) -> Answer | None:
+    def refusal(self, authorization: str, _rights: Rights, dialect: Dialect) -> Answer | None:
         """The 401, or None if the request may go on."""
         name, password = decode_basic(authorization)
         if name and self.passwords.get(name) == password:
@@ -85,18 +90,22 @@ class Tokens:
         """Forget all tokens, as after a change of keys."""
         self.issued.clear()
 
-    def refusal(self, authorization: str, right: Right | None, dialect: Dialect) -> Answer | None:
+    def refusal(self, authorization: str, needed: Rights, dialect: Dialect) -> Answer | None:
         """The 401, or None if the request may go on."""
         token = authorization.removeprefix("Bearer ") if authorization.startswith("Bearer ") else ""
         rights = self.issued.get(token)
-        if rights is not None and (right is None or set(right.actions) <= rights.get(right.resource, frozenset())):
+        if rights is not None and all(set(r.actions) <= rights.get(r.resource, frozenset()) for r in needed):
             return None
         challenge = f'Bearer realm="{self.realm}",service="{SERVICE}"'
         detail: Any = None
-        if right is not None:
-            challenge += f',scope="{right.scope}"'
-            kind, _, name = right.resource.partition(":")
-            detail = [{"Type": kind, "Class": "", "Name": name, "Action": action} for action in right.actions]
+        if needed:
+            challenge += f',scope="{" ".join(right.scope for right in needed)}"'
+            detail = [
+                {"Type": kind, "Class": "", "Name": name, "Action": action}
+                for right in needed
+                for kind, _, name in [right.resource.partition(":")]
+                for action in right.actions
+            ]
         if token:
             challenge += f',error="{"invalid_token" if rights is None else "insufficient_scope"}"'
         return dialect.error(401, "UNAUTHORIZED", detail=detail).with_headers(WWW_Authenticate=challenge)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from .answers import Answer
-from .routes import Request
+from .requests import Request
 
 SCRIPT = "<script>alert(1)</script>"
 FORBIDDEN_NAMES = (SCRIPT, "../../etc/passwd", "Upper/Case", "team/app\u202egnp")

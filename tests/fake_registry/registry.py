@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,10 +17,11 @@ from tests.support.images import Pushed
 from tests.support.token_server import TokenUser
 
 from . import catalog, faults, hostile
-from .access import Basic, Tokens, decode_basic, right_for
+from .access import Basic, Tokens, decode_basic, rights_for
 from .answers import Answer, Dialect, text
 from .faults import Broken, Fault
-from .routes import Request, Routes, UnknownRequest
+from .requests import Request, UnknownRequest
+from .routes import Routes
 from .state import State
 
 if TYPE_CHECKING:
@@ -170,6 +171,20 @@ class FakeRegistry:
         with self._lock:
             self.state.repository(repository).tags[tag] = digest
 
+    def collect_blob(self, digest: str, *, is_remembered: bool = False) -> None:
+        """Remove a blob and leave the repositories' links to it, as a garbage collection does.
+
+        With `is_remembered` the registry's cache of descriptors has it still: HEAD says 200, and GET breaks off after
+        the head.
+        """
+        with self._lock:
+            self.state.collect(digest, is_remembered)
+
+    def uploads(self, repository: str) -> dict[str, bytes]:
+        """id → content of the repository's unfinished uploads."""
+        with self._lock:
+            return dict(self.state.known(repository).uploads)
+
     def tags(self, repository: str) -> dict[str, str]:
         """tag → digest of a repository as it is now."""
         with self._lock:
@@ -247,8 +262,8 @@ class FakeRegistry:
             return self.tokens.issue(request.query, request.headers.get("authorization", ""), self._dialect)
         guard = self._basic or self.tokens
         if guard is not None and request.path.startswith("/v2/"):
-            right = right_for(request.method, request.path)
-            refusal = guard.refusal(request.headers.get("authorization", ""), right, self._dialect)
+            rights = rights_for(request)
+            refusal = guard.refusal(request.headers.get("authorization", ""), rights, self._dialect)
             if refusal is not None:
                 return refusal.with_headers(Docker_Distribution_Api_Version="registry/2.0")
         try:
@@ -295,9 +310,26 @@ class _Body(httpx.SyncByteStream):
     def __init__(self, content: bytes) -> None:
         self._content = content
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[bytes]:
         for at in range(0, len(self._content), 65536):
             yield self._content[at : at + 65536]
+
+
+class _Promised(httpx.SyncByteStream):
+    """A body that has to be as long as its head says: where it is not, the connection was closed."""
+
+    def __init__(self, parts: httpx.SyncByteStream, length: int) -> None:
+        self._parts = parts
+        self._length = length
+
+    def __iter__(self) -> Iterator[bytes]:
+        received = 0
+        for part in self._parts:
+            received += len(part)
+            yield part
+        if received < self._length:
+            counted = f"received {received} bytes, expected {self._length}"
+            raise httpx.RemoteProtocolError(f"peer closed connection without sending complete message body ({counted})")
 
 
 class _Transport(httpx.BaseTransport):
@@ -312,9 +344,14 @@ class _Transport(httpx.BaseTransport):
         if struck is not None:
             return struck
         try:
-            return self._program.handle_request(request)
+            response = self._program.handle_request(request)
         except catalog.BrokenOff:
             raise faults.exception("reset", request) from None
+        length = response.headers.get("Content-Length")
+        if request.method != "HEAD" and length is not None:
+            assert isinstance(response.stream, httpx.SyncByteStream)
+            response.stream = _Promised(response.stream, int(length))
+        return response
 
 
 def _request(environ: WSGIEnvironment) -> Request:

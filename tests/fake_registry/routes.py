@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from dashboard.registry import media_types
 from dashboard.registry.references import digest_of, is_digest, is_repository, parse_tag
 
 from . import catalog
 from .answers import Answer, Dialect, empty, text
+from .blobs import Blobs
+from .requests import Request, UnknownRequest
 from .state import State
+from .uploads import Uploads
 
 MAX_CATALOG = 1000
 DEFAULT_CATALOG = 100
@@ -23,31 +26,6 @@ _STORED_TYPES = media_types.INDEX_TYPES | media_types.MANIFEST_TYPES
 _NAMED = re.compile(r"/v2/(?P<name>.+)/(?P<kind>manifests|blobs|tags|referrers)/(?P<rest>.+)")
 NOT_FOUND = text(404, "404 page not found")
 MISSING = NOT_FOUND
-
-
-class UnknownRequest(Exception):
-    """Nobody has said how a registry answers this."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request as the routes need it; header names in lower case."""
-
-    method: str
-    path: str
-    query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    origin: str = ""
-
-    def parameter(self, name: str) -> str:
-        """A query parameter's first value, or an empty text."""
-        return parse_qs(self.query, keep_blank_values=True).get(name, [""])[0]
-
-    @property
-    def reads(self) -> bool:
-        """Whether it only reads."""
-        return self.method in ("GET", "HEAD")
 
 
 @dataclass
@@ -194,13 +172,14 @@ class Routes:
         return empty(201, Location=location, Docker_Content_Digest=digest)
 
     def _missing(self, name: str, media_type: str, document: Mapping[str, Any]) -> list[str]:
-        repository = self.state.known(name)
         if media_type in media_types.INDEX_TYPES:
-            wanted, held = document.get("manifests", []), set(repository.revisions)
+            wanted, is_index = document.get("manifests", []), True
         else:
-            wanted, held = [document.get("config", {}), *(document.get("layers") or [])], repository.layers
-        digests = [entry["digest"] for entry in wanted if not entry.get("urls")]
-        return [digest for digest in dict.fromkeys(digests) if digest not in held]
+            wanted, is_index = [document.get("config", {}), *(document.get("layers") or [])], False
+        digests = dict.fromkeys(entry["digest"] for entry in wanted if not entry.get("urls"))
+        if is_index:
+            return [digest for digest in digests if digest not in self.state.known(name).revisions]
+        return [digest for digest in digests if self.state.held(name, digest) is None]
 
     def _delete_manifest(self, name: str, reference: str) -> Answer:
         if not self.delete and not (self.deletes_tags_although_disabled and not is_digest(reference)):
@@ -222,42 +201,12 @@ class Routes:
     # Blobs and uploads
 
     def _blob(self, request: Request, name: str, rest: str) -> Answer:
+        uploads = Uploads(self.state, self.dialect)
         if rest == "uploads/" and request.method == "POST":
-            return self._upload_answer(request, name, self.state.begin_upload(name), 202)
+            return uploads.begin(request, name)
         if rest.startswith("uploads/"):
-            return self._upload(request, name, rest.removeprefix("uploads/"))
-        if not request.reads:
-            raise UnknownRequest
-        if not is_digest(rest):
-            return self.dialect.error(400, "DIGEST_INVALID")
-        if rest not in self.state.known(name).layers:
-            return self.dialect.error(404, "BLOB_UNKNOWN", detail=rest)
-        headers = {"Content-Type": "application/octet-stream", "Docker-Content-Digest": rest, "Etag": f'"{rest}"'}
-        return Answer(200, self.state.blobs[rest], headers)
-
-    def _upload(self, request: Request, name: str, uuid: str) -> Answer:
-        uploads = self.state.known(name).uploads
-        if uuid not in uploads or not request.parameter("_state"):
-            return self.dialect.error(404, "BLOB_UPLOAD_UNKNOWN")
-        if request.method == "PATCH":
-            uploads[uuid] += request.body
-            return self._upload_answer(request, name, uuid, 202)
-        if request.method != "PUT":
-            raise UnknownRequest
-        content, digest = uploads.pop(uuid) + request.body, request.parameter("digest")
-        if digest != digest_of(content):
-            return self.dialect.error(400, "DIGEST_INVALID")
-        self.state.add_blob(name, content)
-        return empty(201, Location=f"{request.origin}/v2/{name}/blobs/{digest}", Docker_Content_Digest=digest)
-
-    def _upload_answer(self, request: Request, name: str, uuid: str, status: int) -> Answer:
-        size = len(self.state.known(name).uploads[uuid])
-        return empty(
-            status,
-            Location=f"{request.origin}/v2/{name}/blobs/uploads/{uuid}?_state=made-up",
-            Docker_Upload_UUID=uuid,
-            Range=f"0-{max(size - 1, 0)}",
-        )
+            return uploads.answer(request, name, rest.removeprefix("uploads/"))
+        return Blobs(self.state, self.dialect).answer(request, name, rest)
 
 
 def _is_tag(text_: str) -> bool:

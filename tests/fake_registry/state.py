@@ -21,11 +21,25 @@ class Repository:
     has_tags: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A blob as a registry serves it. `size` is what it remembers: there is less where the blob is gone."""
+
+    digest: str
+    content: bytes
+    size: int
+
+
 @dataclass
 class State:
-    """All repositories and the blobs they share."""
+    """All repositories and the blobs they share. `remembered`: sizes of blobs that are gone, in the registry's cache.
+
+    `names`: the sha256 digest, by which a blob is stored, of one that was pushed by another algorithm's.
+    """
 
     blobs: dict[str, bytes] = field(default_factory=dict)
+    remembered: dict[str, int] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
     repositories: dict[str, Repository] = field(default_factory=dict)
 
     def repository(self, name: str) -> Repository:
@@ -36,14 +50,41 @@ class State:
         """The repository, or an empty one that is not kept."""
         return self.repositories.get(name) or Repository()
 
-    def add_blob(self, name: str, content: bytes) -> Digest:
-        """Store a layer or config."""
+    def add_blob(self, name: str, content: bytes, pushed_by: str = "") -> Digest:
+        """Store a layer or config; `pushed_by` is the digest it was pushed by."""
         digest = digest_of(content)
         self.blobs[digest] = content
+        self._link(name, digest)
+        if pushed_by not in ("", digest):
+            self.names[pushed_by] = digest
+            self._link(name, pushed_by)
+        return digest
+
+    def mount(self, name: str, digest: str, source: str) -> bool:
+        """Link a blob of another repository. False if that does not hold it; one that is gone may be remembered."""
+        if self.held(source, digest) is None:
+            return False
+        self._link(name, digest)
+        return True
+
+    def held(self, name: str, digest: str) -> Stored | None:
+        """A layer or config that the repository may serve."""
+        stored = self.names.get(digest, digest)
+        if digest not in self.known(name).layers or not (stored in self.blobs or stored in self.remembered):
+            return None
+        content = self.blobs.get(stored, b"")
+        return Stored(stored, content, len(content) if stored in self.blobs else self.remembered[stored])
+
+    def collect(self, digest: str, is_remembered: bool) -> None:
+        """Remove a blob and leave its links, as a garbage collection does."""
+        content = self.blobs.pop(digest)
+        if is_remembered:
+            self.remembered[digest] = len(content)
+
+    def _link(self, name: str, digest: str) -> None:
         repository = self.repository(name)
         repository.layers.add(digest)
         repository.has_layers = True
-        return digest
 
     def add_manifest(self, name: str, digest: str, media_type: str, raw: bytes, tag: str = "") -> None:
         """Store a manifest, and point a tag at it."""

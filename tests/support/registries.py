@@ -87,6 +87,7 @@ def start_registry(
     port: int | None = None,
     notifications: dict[str, Any] | None = None,
     catalog_max: int | None = None,
+    cache: bool = False,
 ) -> RunningRegistry:
     """Start a registry and wait until it answers. Raises FileNotFoundError without the program, RegistryDidNotStart."""
     program = binary(kind)
@@ -101,6 +102,8 @@ def start_registry(
         settings["notifications"] = notifications
     if catalog_max:
         settings["catalog"] = {"maxentries": catalog_max}
+    if cache:
+        settings["storage"]["cache"] = {"blobdescriptor": "inmemory"}
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     with log.open("ab") as output:
         process = subprocess.Popen(
