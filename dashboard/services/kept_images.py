@@ -91,8 +91,8 @@ def read(
 
 
 def is_there(session: RegistrySession, repository: RepositoryName, digest: Digest) -> bool:
-    """Whether the repository can serve this layer or config."""
-    return session.has_blob(repository, digest) is not None
+    """Whether the repository can serve this layer or config: read, for a registry may remember what is gone."""
+    return session.blob_is_readable(repository, digest)
 
 
 def _was_here(registry: Registry, repository: str, digest: str) -> bool:

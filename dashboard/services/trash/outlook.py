@@ -44,7 +44,7 @@ def blobs_of(manifests: Iterable[Manifest]) -> list[Digest]:
 
 def missing_at(session: RegistrySession, repository: RepositoryName, blobs: Iterable[Digest]) -> list[Digest]:
     """Those of the blobs that the registry does not hand out. Raises RegistryError if it does not answer."""
-    answers = parallel.each(blobs, lambda digest: session.has_blob(repository, digest) is not None)
+    answers = parallel.each(blobs, lambda digest: session.blob_is_readable(repository, digest))
     for answer in answers.values():
         if isinstance(answer, RegistryError):
             raise answer
