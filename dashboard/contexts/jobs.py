@@ -99,7 +99,14 @@ def _outcome(job: Job) -> str:
     if job.state == Job.State.FAILED:
         if job.outcome_code == "fault":
             return _("a fault of the dashboard; the worker's log says more")
+        if job.kind == Job.Kind.DELETION:
+            return _("it waits for the registry and goes on by itself")
         return legible(job.outcome_code, MAX_NAME)
+    if job.kind == Job.Kind.DELETION and (deleted := job.outcome.get("deleted")):
+        done, total = int(deleted.get("done", 0)), sum(deleted.values())
+        return _("%(done)s of %(total)s deleted") % {"done": done, "total": total}
+    if job.kind == Job.Kind.RESTORE and "of" in job.outcome:
+        return _("%(done)s of %(total)s brought back") % {"done": job.outcome["back"], "total": job.outcome["of"]}
     if job.state != Job.State.DONE or job.kind != Job.Kind.REFRESH:
         return ""
     changed = int(job.outcome.get("changed", 0))
