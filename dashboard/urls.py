@@ -24,6 +24,7 @@ from dashboard.views import (
     storage,
     tags,
     trash,
+    untagged,
 )
 
 
@@ -76,6 +77,7 @@ urlpatterns = [
     path(f"{REGISTRY}-/storage/scan/", storage.scan, name="scan"),
     path(f"{REGISTRY}-/activity/", activity.of_registry, name="activity"),
     path(f"{REGISTRY}-/status/", status.status, name="status"),
+    path(f"{REGISTRY}-/untagged/", untagged.of_registry, name="registry-untagged"),
     path(f"{REGISTRY}-/trash/", trash.trash, name="trash"),
     path(f"{REGISTRY}-/trash/restore/", trash.restore_chosen, name="restore"),
     path(f"{REGISTRY}-/jobs/", jobs.jobs, name="jobs"),
@@ -91,6 +93,7 @@ urlpatterns = [
     path(f"{REPOSITORY}-/deletions/<uuid:deletion>/resume/", delete.resume, name="resume-deletion"),
     path(f"{REPOSITORY}-/deletions/<uuid:deletion>/abandon/", delete.abandon, name="abandon-deletion"),
     path(f"{REPOSITORY}-/point/", point.point, name="point"),
+    path(f"{REPOSITORY}-/untagged/", untagged.of_repository, name="untagged"),
     path(f"{REPOSITORY}-/history/", history.history, name="history"),
     path(f"{REPOSITORY}-/activity/", activity.of_repository, name="repository-activity"),
     path(REPOSITORY, tags.tags, name="tags"),

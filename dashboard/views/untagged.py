@@ -1,0 +1,51 @@
+"""Revisions that no tag reaches, of a repository and of a registry."""
+
+from __future__ import annotations
+
+from django.db.models import Q
+from django.http import HttpResponseBase
+from django.views.decorators.http import require_safe
+
+from dashboard.contexts.untagged import FIELDS, untagged_page, untagged_record
+from dashboard.registry.client import Deletion as Ability
+from dashboard.services import status
+from dashboard.services import untagged as service
+from dashboard.services.access import Access, Visible
+from dashboard.services.index import lists
+from dashboard.services.index.update import state_of
+
+from .pages import Request, as_file, enter, export_format, list_query, render_page, repository_name
+
+
+@require_safe
+def of_repository(request: Request, slug: str, repository: str) -> HttpResponseBase:
+    """Those of one repository."""
+    access = enter(request, slug)
+    name = repository_name(repository)
+    state = state_of(access.registry)
+    lists.enter(access, state, name)
+    return _answer(request, access, service.Scope(access.registry, state, Visible(Q()), name))
+
+
+@require_safe
+def of_registry(request: Request, slug: str) -> HttpResponseBase:
+    """Those of every repository that this person may see."""
+    access = enter(request, slug, "storage")
+    state = state_of(access.registry)
+    visible, _ = lists.seen(access, state)
+    return _answer(request, access, service.Scope(access.registry, state, visible))
+
+
+def _answer(request: Request, access: Access, scope: service.Scope) -> HttpResponseBase:
+    columns = service.COLUMNS if scope.exact else service.AGE
+    query = list_query(request, columns, service.DEFAULT_ORDER)
+    if file_format := export_format(request):
+        records = (untagged_record(row) for row in service.exported(scope, query))
+        return as_file(
+            records, FIELDS, file_format, f"{(scope.repository or access.registry.slug).replace('/', '-')}-untagged"
+        )
+    request.index_as_of = scope.state.refreshed_at
+    found = service.untagged(scope, query, access.session)
+    known = status.capabilities(access) if access.may_delete else None
+    page = untagged_page(access, scope, query, found, known.deletion if known else Ability.UNKNOWN)
+    return render_page(request, "untagged.html", {"page": page}, fragment="list")
