@@ -184,6 +184,11 @@ def _facts(registry: Registry) -> list[Fact]:
         Fact(_("Storage"), registry.storage_root, "DASHBOARD_STORAGE_ROOT"),
         Fact(_("People act with"), str(Registry.ActWith(registry.act_with).label), "DASHBOARD_REGISTRY_ACT_WITH"),
         Fact(_("Sign in with its passwords"), _("yes") if registry.sign_in else _("no"), "DASHBOARD_REGISTRY_SIGN_IN"),
+        Fact(
+            _("Directories of emptied repositories may be removed"),
+            _("yes") if registry.allow_removal else _("no"),
+            "DASHBOARD_ALLOW_DIRECTORY_REMOVAL",
+        ),
         Fact(_("Default credential"), settings.REGISTRY_USERNAME, "DASHBOARD_REGISTRY_USERNAME"),
         Fact(_("Its password"), secret if settings.REGISTRY_PASSWORD else "", "DASHBOARD_REGISTRY_PASSWORD"),
         Fact(_("Token of notifications"), secret if settings.EVENTS_TOKEN else "", "DASHBOARD_EVENTS_TOKEN"),

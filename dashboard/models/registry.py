@@ -34,6 +34,9 @@ class Registry(models.Model):
     storage_root = models.CharField(max_length=1000, blank=True)
     act_with = models.CharField(max_length=10, choices=ActWith, default=ActWith.DEFAULT)
     sign_in = models.BooleanField(default=False, help_text=_("people may sign in with their name on this registry"))
+    allow_removal = models.BooleanField(
+        default=False, help_text=_("administrators may remove the directories of emptied repositories")
+    )
     refresh_minutes = models.PositiveIntegerField(default=5, help_text=_("minutes between two refreshes of the index"))
     default_username = models.CharField(max_length=255, blank=True)
     default_origin = models.CharField(max_length=500, blank=True, editable=False)

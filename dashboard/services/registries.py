@@ -69,6 +69,7 @@ def follow_environment() -> Registry | None:
         "storage_root": settings.STORAGE_ROOT,
         "act_with": settings.REGISTRY_ACT_WITH,
         "sign_in": settings.REGISTRY_SIGN_IN,
+        "allow_removal": settings.ALLOW_DIRECTORY_REMOVAL,
         "from_environment": True,
     }
     registry, _ = Registry.objects.update_or_create(slug=settings.REGISTRY_SLUG, defaults=values)

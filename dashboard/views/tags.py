@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 
 from dashboard.contexts import exports
 from dashboard.contexts.protection import moves_box
+from dashboard.contexts.repository_removal import removal_box
 from dashboard.contexts.tags import Surroundings, tags_page
 from dashboard.models import IndexState
 from dashboard.registry.client import Deletion as Ability
@@ -50,7 +51,8 @@ def tags(request: Request, slug: str, repository: str) -> HttpResponseBase:
     )
     page = tags_page(access, row, query, tag_list.tags(row, query), around)
     moves = moves_box(access, protected_moves.of_repository(access.registry, name), repository=name)
-    return render_page(request, "tags.html", {"page": page, "moves": moves}, fragment="list")
+    removal = removal_box(access, name) if page.is_empty and access.may_delete else None
+    return render_page(request, "tags.html", {"page": page, "moves": moves, "removal": removal}, fragment="list")
 
 
 def _ability(access: Access) -> Ability:

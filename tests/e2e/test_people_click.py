@@ -164,7 +164,11 @@ def test_everything_works_without_javascript(page: Page, demo: Site) -> None:
     expect(still.locator("table.tags a.name")).to_have_text(["a"])
     still.get_by_role("link", name="Delete tag a", exact=True).click()
     still.get_by_role("button", name="Delete 1 tag").click()
+    still.get_by_role("link", name="To the tags").click()
     expect(still.locator("table.tags a.name")).to_have_text(["b"])
+    still.get_by_label("Choose b", exact=True).check()
+    still.get_by_role("button", name="Delete the chosen tags").click()
+    expect(still.locator("h1")).to_have_text("Delete 1 tag")
     plain.close()
 
 

@@ -38,7 +38,9 @@ def disk(tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def deleted(client: Client) -> Deletion:
-    """Tag 1.0 of team/app, deleted by clicking."""
+    """Tag 1.0 of team/app, deleted by clicking, before anybody judged the mount."""
+    judged = list(IndexState.objects.all())
+    IndexState.objects.all().delete()
     page = look(client, "/registries/default/team/app/-/delete/?tag=1.0")
     fields = {
         str(field.attributes["name"]): str(field.attributes.get("value") or "")
@@ -47,6 +49,8 @@ def deleted(client: Client) -> Deletion:
     }
     fields["method"] = "remove"
     client.post("/registries/default/team/app/-/delete/", fields)
+    IndexState.objects.all().delete()
+    IndexState.objects.bulk_create(judged)
     return Deletion.objects.get()
 
 

@@ -1,0 +1,33 @@
+"""Removing what remains of an emptied repository from the storage."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from dashboard.contexts import links
+from dashboard.contexts.repository_removal import refused_sentence, removed_sentence
+from dashboard.services import repository_removal
+from dashboard.storage.removal import RemovalRefused
+
+from .pages import actor, enter, repository_name
+
+
+@require_POST
+def remove(request: HttpRequest, slug: str, repository: str) -> HttpResponse:
+    """The button on the page of an emptied repository."""
+    access = enter(request, slug)
+    name = repository_name(repository)
+    if not (access.may_delete and access.user.is_staff):
+        raise PermissionDenied
+    typed = request.POST.get("typed", "")[:300]
+    try:
+        removed = repository_removal.remove(access, name, typed=typed, actor=actor(request, access))
+    except RemovalRefused as refused:
+        messages.error(request, refused_sentence(refused))
+        return redirect(links.repository(access.registry, name))
+    messages.success(request, removed_sentence(name, removed))
+    return redirect(links.repositories(access.registry))
