@@ -216,6 +216,27 @@ class TestOn28:
         assert fake.tags(REPOSITORY) == {"mover": image.digest}
 
 
+def test_what_an_index_needs_that_was_pushed_in_the_window_is_put_back(
+    desk: Desk, fake: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = fake.push_image(REPOSITORY, platform="linux/amd64", layers=[b"child"])
+    index = fake.push_index(REPOSITORY, "going", children=[child])
+    delete = RegistrySession.delete_manifest
+
+    def overtaken(session: RegistrySession, repository: RepositoryName, digest: Any) -> None:
+        if digest == child.digest:
+            fake.push_index(REPOSITORY, "newer", children=[child], annotations={"pushed": "meanwhile"})
+        delete(session, repository, digest)
+
+    made = desk.plan(REPOSITORY, "going")
+    monkeypatch.setattr(RegistrySession, "delete_manifest", overtaken)
+    row = desk.begin(made, "remove")
+    assert (row.state, row.outcome) == (Deletion.State.DONE, {"put_back": [child.digest]})
+    assert not fake.has_manifest(REPOSITORY, index.digest)
+    assert fake.has_manifest(REPOSITORY, child.digest), "the new index can be pulled whole"
+    assert list(fake.tags(REPOSITORY)) == ["newer"]
+
+
 def test_the_credential_that_began_it_finishes_it_or_it_waits() -> None:
     passwords = {"deleter": "secret of deleter", "boss": "secret of boss"}
     with FakeRegistry("2.8", basic=passwords) as fake:
