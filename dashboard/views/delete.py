@@ -107,7 +107,7 @@ def _enter(request: HttpRequest, slug: str, repository: str, budget: float) -> t
 
 
 def _row(access: Access, name: RepositoryName, pk: uuid.UUID) -> Deletion:
-    rows = Deletion.objects.select_related("registry", "user")
+    rows = Deletion.objects.select_related("registry", "user", "plan")
     row = get_object_or_404(rows, pk=pk, registry=access.registry, repository=name)
     access.session.tags(name)  # says itself who may not know of the repository
     return row

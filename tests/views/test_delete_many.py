@@ -210,7 +210,8 @@ def test_a_whole_repository_goes_with_what_has_no_tag(
     page = look(as_maria, f"{DELETE}?whole=1")
     assert page.text("h1") == "Delete everything in team/app"
     assert "The registry goes on listing team/app." in page.text("main")
-    confirm(as_maria, "whole=1")
+    row = confirm(as_maria, "whole=1")
+    assert "The registry goes on listing the name" in look(as_maria, f"{TAGS}-/deletions/{row.pk}/").text("#result")
     assert fake.tags("team/app") == {}
     assert fake.state.repositories["team/app"].revisions == {}
     assert list(fake.tags("team/web")) == ["1.0"]

@@ -22,9 +22,9 @@ from typing import Any, TypeVar
 from django.db import transaction
 from django.utils import timezone
 
-from dashboard.models import Deletion, DeletionItem, TagPeriod, TrashedManifest
+from dashboard.models import Deletion, DeletionItem, TrashedManifest
 from dashboard.registry.client import Deletion as Ability
-from dashboard.registry.client import RegistrySession
+from dashboard.registry.client import RawManifest, RegistrySession
 from dashboard.registry.errors import (
     Forbidden,
     ManifestUnknown,
@@ -39,7 +39,7 @@ from dashboard.registry.errors import (
 from dashboard.registry.references import Digest, RepositoryName, is_tag
 from dashboard.services import contents
 
-from . import throwaway
+from . import mending, throwaway
 from .lease import Lease
 from .survey import Ground, Survey, listed_tags
 
@@ -278,7 +278,7 @@ class Machine:
         still holds it; then the dangling names go with a throw-away.
         """
         self._note(healed=True)
-        if broken := self._mend(self._unreadable()):
+        if broken := self._mend(mending.unreadable(self.session, self.repository, besides=self.row.tags)):
             raise Ended(DeletionItem.State.FAILED, "dangling", tags=self.tags, broken=broken)
         dangling = [tag for tag in self.tags if self._points_at(tag) is None]
         left = set(listed_tags(self.session, self.repository))
@@ -358,20 +358,6 @@ class Machine:
             )
         raise Ended(DeletionItem.State.DONE, "siblings-put-back", tags=lost)
 
-    def _unreadable(self) -> list[str]:
-        """Tags that are listed and cannot be read, though the registry answers for others."""
-        found = []
-        for name in listed_tags(self.session, self.repository):
-            if name in self.row.tags or not is_tag(name):
-                continue
-            try:
-                self.session.head_manifest(self.repository, name)
-            except ServerFault:
-                found.append(name)
-            except ManifestUnknown:
-                continue
-        return found
-
     def _refuse_what_would_break_off(self, seen: Survey) -> None:
         """DELETE by digest reads the link of every tag: one that is unreadable is mended first, or nothing is begun."""
         if broken := self._mend([name for name in seen.unread if is_tag(name) and name not in self.row.tags]):
@@ -379,30 +365,14 @@ class Machine:
 
     def _mend(self, names: Iterable[str]) -> list[str]:
         """Writes the links of these tags again; those that cannot be read even so."""
-        broken = []
-        for name in names:
-            try:
-                self._write_again(name)
-                self._points_at(name)
-            except ServerFault:
-                broken.append(name)
-        return broken
 
-    def _write_again(self, name: str) -> None:
-        """The tag's link as it was, by our history; nothing where the repository does not hold that any more."""
-        periods = TagPeriod.objects.filter(
-            registry=self.deletion.registry, repository=self.repository, tag=name, ended_at=None
-        )
-        digest = periods.values_list("digest", flat=True).first()
-        if digest is None or not self.session.has_manifest(self.repository, Digest(digest)):
-            return
-        raw = self.session.get_manifest(self.repository, digest)
-        self.lease.renew()
-        self._send(
-            f"PUT {name} (link written again)",
-            partial(self.session.put_manifest, self.repository, name, raw.media_type, raw.raw),
-        )
-        self._note(mended=[*self.row.outcome.get("mended", []), name])
+        def put(name: str, raw: RawManifest) -> None:
+            self.lease.renew()
+            put_manifest = partial(self.session.put_manifest, self.repository, name, raw.media_type, raw.raw)
+            self._send(f"PUT {name} (link written again)", put_manifest)
+            self._note(mended=[*self.row.outcome.get("mended", []), name])
+
+        return mending.mend(self.session, self.deletion.registry, self.repository, names, put)
 
     def _gone_digests(self) -> list[Digest]:
         if self.row.method != DeletionItem.Method.REMOVE:
