@@ -271,7 +271,8 @@ def test_a_repositorys_page_holds_its_own_and_is_a_tab(
     assert page.title == "Activity · team/app · registry.test:5000 · Strata"
     assert rows(page) == [line.replace("team/app ", "") for line in LINES[2:7]]
     assert page.links(".index-tabs a") == {
-        "Tags 1": f"{HOME}team/app/", "History": f"{HOME}team/app/-/history/", "Activity": OF_APP,
+        "Tags 1": f"{HOME}team/app/", "Untagged": f"{HOME}team/app/-/untagged/",
+        "History": f"{HOME}team/app/-/history/", "Activity": OF_APP,
     }  # fmt: skip
     assert page.texts(".index-tabs [aria-current]") == ["Activity"]
     assert not page.has("#f-repository")

@@ -23,6 +23,7 @@ from .page import Page, look, part, words
 APP = "/registries/default/team/app/"
 HISTORY = f"{APP}-/history/"
 ACTIVITY = f"{APP}-/activity/"
+UNTAGGED = f"{APP}-/untagged/"
 NOON = dt.datetime(2026, 5, 3, 12, 0, tzinfo=dt.UTC)
 
 
@@ -173,9 +174,9 @@ def test_the_file_holds_every_row_with_times_as_numbers_and_no_formula(
 def test_tags_and_history_lead_to_each_other(as_jonas: Client, registry: Registry, fake: FakeRegistry) -> None:
     fake.push_image("team/app", "1.0")
     tags = look(as_jonas, APP).links(".index-tabs a")
-    assert tags == {"Tags 1": APP, "History": HISTORY, "Activity": ACTIVITY}
+    assert tags == {"Tags 1": APP, "Untagged": UNTAGGED, "History": HISTORY, "Activity": ACTIVITY}
     page = look(as_jonas, HISTORY)
-    assert page.links(".index-tabs a") == {"Tags 1": APP, "History 1": HISTORY, "Activity": ACTIVITY}
+    assert page.links(".index-tabs a") == {"Tags 1": APP, "Untagged": UNTAGGED, "History 1": HISTORY, "Activity": ACTIVITY}
     assert page.texts(".index-tabs [aria-current]") == ["History 1"]
 
 
@@ -185,7 +186,7 @@ def test_a_repository_that_is_gone_keeps_its_history_and_a_name_that_never_was_i
     noted(registry, "1.0", 1, ended=2)
     page = look(as_jonas, HISTORY)
     assert rows(page) == ["1.0"]
-    assert page.links(".index-tabs a") == {"Tags": APP, "History 1": HISTORY, "Activity": ACTIVITY}
+    assert page.links(".index-tabs a") == {"Tags": APP, "Untagged": UNTAGGED, "History 1": HISTORY, "Activity": ACTIVITY}
     look(as_jonas, "/registries/default/no/such/-/history/", 404)
     fake.empty_repository("team/empty")
     assert "Nothing is known yet" in look(as_jonas, "/registries/default/team/empty/-/history/").text("main")
