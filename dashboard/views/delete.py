@@ -17,6 +17,7 @@ from dashboard.contexts.deletion import delete_page, refusal
 from dashboard.contexts.deletion_result import result_page
 from dashboard.models import Deletion, DeletionPlan
 from dashboard.registry.references import RepositoryName
+from dashboard.services import access as gate
 from dashboard.services.access import Access
 from dashboard.services.client_address import client_address
 from dashboard.services.deletion import choice, execute, plan, recover
@@ -109,7 +110,7 @@ def _enter(request: HttpRequest, slug: str, repository: str, budget: float) -> t
 def _row(access: Access, name: RepositoryName, pk: uuid.UUID) -> Deletion:
     rows = Deletion.objects.select_related("registry", "user", "plan")
     row = get_object_or_404(rows, pk=pk, registry=access.registry, repository=name)
-    access.session.tags(name)  # says itself who may not know of the repository
+    gate.require(access, name)
     return row
 
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from dashboard.contexts import links
 from dashboard.contexts.trash import restored, trash_view
 from dashboard.models import Deletion
-from dashboard.registry.references import RepositoryName
+from dashboard.services import access as gate
 from dashboard.services.audit import Actor
 from dashboard.services.client_address import client_address
 from dashboard.services.trash import kept, restore
@@ -49,7 +49,7 @@ def restore_chosen(request: HttpRequest, slug: str) -> HttpResponse:
         deletion = get_object_or_404(
             Deletion.objects.select_related("registry"), pk=_uuid(text), registry=access.registry
         )
-        access.session.tags(RepositoryName(deletion.repository))
+        gate.require(access, deletion.repository)
         items = restore.of_deletion(deletion)
         if len(items) > restore.FEW:
             restore.ask_for(access, deletion)
@@ -59,7 +59,7 @@ def restore_chosen(request: HttpRequest, slug: str) -> HttpResponse:
         ids = [int(each) for each in request.POST.getlist("item") if each.isascii() and each.isdigit()][:MAX_AT_ONCE]
         items = list(kept.in_trash(access.registry).filter(pk__in=ids).select_related("deletion__registry"))
         for name in {item.deletion.repository for item in items}:
-            access.session.tags(RepositoryName(name))
+            gate.require(access, name)
     if not items:
         raise Http404(_("There is nothing of it in the trash."))
     actor = Actor(access.user.get_username(), client_address(request), access.acting.name)

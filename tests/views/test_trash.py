@@ -139,6 +139,17 @@ def test_what_is_kept_long_enough_is_forgotten(as_maria: Client, desk: Desk, fak
     assert DeletionItem.objects.exists(), "that it was deleted is known on"
 
 
+def test_what_had_no_tag_comes_back_to_a_repository_without_tags(
+    as_maria: Client, desk: Desk, fake: FakeRegistry
+) -> None:
+    image = fake.push_image("team/app", layers=[b"by its digest alone"])
+    item = desk.confirm(desk.plan(APP, digests=(image.digest,)))
+    assert not fake.has_manifest("team/app", image.digest)
+    page = put_back(as_maria, item)
+    assert "Brought back: an untagged image" in page.text("main")
+    assert fake.has_manifest("team/app", image.digest)
+
+
 def test_who_only_looks_sees_it_and_restores_nothing(as_jonas: Client, desk: Desk, fake: FakeRegistry) -> None:
     fake.push_image("team/app", "1.0")
     item = desk.confirm(desk.plan(APP, "1.0"))
