@@ -3,7 +3,15 @@
 Only `_manifests`, `_layers` and `_uploads` of that repository go (docs/deletion.md); repositories nested below it, and
 whatever else lies there, are not touched. No symlink is followed. Nothing goes while a tag or a revision has its link,
 or while an upload may be going on.
+
+The registry goes on working meanwhile, and nothing locks it out. So the directories are renamed first, to names beside
+them that no registry reads. `_layers` goes before `_manifests`: a registry takes a manifest only after it has found
+every layer there, so from then on a push that comes late is refused as a whole and can be repeated. What was let in
+before is given a moment to write its links; if there is one, all is put back, beside what is new.
 """
+
+# Paths stay text and are opened by descriptor: what is looked at is then what is removed.
+# ruff: noqa: PTH208
 
 from __future__ import annotations
 
@@ -12,7 +20,8 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +32,10 @@ from . import layout
 
 OWN = (layout.MANIFESTS, layout.LAYERS, layout.UPLOADS)
 MISSING, SYMLINK, FOREIGN, IN_USE, UPLOAD, READ_ONLY = "missing", "symlink", "foreign", "in-use", "upload", "read-only"
+SETTLE_SECONDS = 1.0
+"""What a registry needs at most between its look at the layers of a manifest and the links that it writes for it."""
+_IN_ORDER = (layout.LAYERS, layout.MANIFESTS, layout.UPLOADS)
+_HIDDEN = "_removed-"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -37,104 +50,124 @@ class RemovalRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What went: names of the repository's own directories, and whether its directory itself is gone."""
+    """What went: names of the repository's own directories, and whether its directory itself is gone.
+
+    `left`: what they are called now where their content could not be removed; the registry does not see it.
+    """
 
     names: tuple[str, ...]
     whole: bool
+    left: tuple[str, ...] = ()
 
 
-def remove(root: Path, repository: RepositoryName, *, now: float, in_flight_seconds: float) -> Removed:
-    """Removes the directories of an emptied repository. `now` in seconds since the epoch.
+def remove(
+    root: Path,
+    repository: RepositoryName,
+    *,
+    now: float,
+    in_flight_seconds: float,
+    settle_seconds: float = SETTLE_SECONDS,
+) -> Removed:
+    """Removes the directories of an emptied repository, and those above it that are empty then.
 
-    Each is first renamed to a name that no registry reads, so that it is gone at once or not at all, and looked at
-    again before its content goes: what was pushed in between is put back. Raises RemovalRefused, or StorageError where
-    there is no storage.
+    `now` in seconds since the epoch. Raises RemovalRefused, StorageError where there is no storage, or OSError.
     """
-    base = layout.v2_directory(root) / "repositories"
-    *above, last = repository.split("/")
-    try:
-        with _opened(base, above) as parent, _below(parent, last) as directory:
-            present = _own(directory)
-            if not present:
-                raise RemovalRefused(MISSING)
+    parts = repository.split("/")
+    with _opened(layout.v2_directory(root) / "repositories", parts) as descriptors:
+        directory = descriptors[-1]
+        present = _own(directory)
+        if not present:
+            raise RemovalRefused(MISSING, parts[-1])
+        with _read_only_refused():
             _refuse_uploads(directory, present, now - in_flight_seconds)
             _refuse_links(directory, present)
-            hidden = _hide(directory, present)
-            for name in hidden.values():
-                shutil.rmtree(name, dir_fd=directory)
-            whole = not os.listdir(directory)  # noqa: PTH208 (by its descriptor)
-        if whole:
-            _remove_empty(base, repository)
-    except PermissionError as error:
-        raise RemovalRefused(READ_ONLY, error.strerror or "") from error
-    except OSError as error:
-        if error.errno == errno.EROFS:
-            raise RemovalRefused(READ_ONLY, error.strerror or "") from error
-        raise
-    return Removed(tuple(present), whole)
+            hidden = _hide(directory, present, settle_seconds)
+        left = _clear(directory, hidden)
+        whole = _remove_empty(descriptors, parts)
+    return Removed(tuple(present), whole, left)
+
+
+def is_writable(root: Path, repository: RepositoryName) -> bool:
+    """Whether this process may write in the repository's directory. Raises StorageError where there is no storage."""
+    return os.access(layout.v2_directory(root) / layout.repository(repository), os.W_OK | os.X_OK)
 
 
 @contextmanager
-def _opened(base: Path, above: list[str]) -> Iterator[int]:
-    """The directory that the repository's own lies in, reached without following a symlink."""
-    descriptors = [os.open(base, _DIRECTORY)]
+def _opened(base: Path, parts: Sequence[str]) -> Iterator[list[int]]:
+    """Descriptors of `base` and of each directory on the way, reached without following a symlink."""
+    descriptors: list[int] = []
     try:
-        for part in above:
+        descriptors.append(_open(None, str(base)))
+        for part in parts:
             descriptors.append(_open(descriptors[-1], part))
-        yield descriptors[-1]
+        yield descriptors
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-@contextmanager
-def _below(parent: int, name: str) -> Iterator[int]:
-    descriptor = _open(parent, name)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _open(parent: int, name: str) -> int:
+def _open(parent: int | None, name: str) -> int:
     try:
         return os.open(name, _DIRECTORY, dir_fd=parent)
     except FileNotFoundError as error:
         raise RemovalRefused(MISSING, name) from error
+    except PermissionError as error:
+        raise RemovalRefused(READ_ONLY, name) from error
     except OSError as error:
-        if isinstance(error, PermissionError):
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
             raise
-        raise RemovalRefused(SYMLINK, name) from error
+        raise RemovalRefused(SYMLINK if stat.S_ISLNK(_mode(parent, name)) else FOREIGN, name) from error
+
+
+def _mode(parent: int | None, name: str) -> int:
+    """The kind of what is there, no symlink followed; 0 if it is not there (any more)."""
+    try:
+        return os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return 0
+
+
+@contextmanager
+def _read_only_refused() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+            raise RemovalRefused(READ_ONLY, error.strerror or "") from error
+        raise
 
 
 def _own(directory: int) -> list[str]:
     found = []
     for name in OWN:
-        try:
-            mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
-        except FileNotFoundError:
+        mode = _mode(directory, name)
+        if not mode:
             continue
-        if stat.S_ISLNK(mode):
-            raise RemovalRefused(SYMLINK, name)
         if not stat.S_ISDIR(mode):
-            raise RemovalRefused(FOREIGN, name)
+            raise RemovalRefused(SYMLINK if stat.S_ISLNK(mode) else FOREIGN, name)
         found.append(name)
     return found
 
 
-def _refuse_uploads(directory: int, present: list[str], since: float) -> None:
+def _refuse_uploads(directory: int, present: Sequence[str], since: float) -> None:
     if layout.UPLOADS not in present:
         return
-    with _below(directory, layout.UPLOADS) as uploads:
-        for name in os.listdir(uploads):  # noqa: PTH208
+    uploads = _open(directory, layout.UPLOADS)
+    try:
+        for name in os.listdir(uploads):
             if _newest(uploads, name) >= since:
                 raise RemovalRefused(UPLOAD, name)
+    finally:
+        os.close(uploads)
 
 
 def _newest(parent: int, name: str) -> float:
-    """When an upload was last written to."""
-    found = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mtime
-    for file in ("data", "startedat"):
+    """When an upload was last written to; one that vanishes under our eyes is going on."""
+    try:
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mtime
+    except FileNotFoundError:
+        return float("inf")
+    for file in ("data", "startedat", "hashstates"):
         try:
             found = max(found, os.stat(f"{name}/{file}", dir_fd=parent, follow_symlinks=False).st_mtime)
         except (FileNotFoundError, NotADirectoryError):
@@ -142,43 +175,96 @@ def _newest(parent: int, name: str) -> float:
     return found
 
 
-def _refuse_links(directory: int, present: list[str]) -> None:
-    for name in present:
-        if name.endswith("manifests") and (link := _a_link(directory, name)):
+def _refuse_links(directory: int, names: Sequence[str]) -> None:
+    """Refuses where one of these directories is a `_manifests`, whatever it is called now, with a link in it."""
+    for name in names:
+        if name.endswith(layout.MANIFESTS) and (link := _a_link(directory, name)):
             raise RemovalRefused(IN_USE, link)
 
 
 def _a_link(directory: int, name: str) -> str:
-    """A tag or revision that has its link, below `_manifests` under this name; "" for none."""
-    for path, _names, files, _fd in os.fwalk(name, dir_fd=directory):
-        if "link" in files and "/index/" not in f"{path}/":
-            return path.partition("/")[2]
+    """A tag or revision that has its link, below the `_manifests` of this name; "" for none.
+
+    What a tag pointed at once (`tags/<tag>/index/…`) does not count. Raises RemovalRefused for a symlink, behind which
+    there could be links, and OSError for what cannot be read.
+    """
+    for path, names, files, descriptor in os.fwalk(name, dir_fd=directory, onerror=_raise):
+        for each in names:
+            if stat.S_ISLNK(_mode(descriptor, each)):
+                raise RemovalRefused(SYMLINK, each)
+        parts = path.split("/")[1:]
+        is_history = len(parts) > 2 and parts[0] == "tags" and parts[2] == "index"
+        if "link" in files and not is_history:
+            return "/".join(parts)
     return ""
 
 
-def _hide(directory: int, present: list[str]) -> dict[str, str]:
-    """Renames what goes; puts everything back if something was pushed in between."""
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _hide(directory: int, present: Sequence[str], settle_seconds: float) -> dict[str, str]:
+    """Renames what goes, to what it says; puts everything back if something was pushed in between."""
     token = secrets.token_hex(6)
     hidden: dict[str, str] = {}
     try:
-        for name in present:
-            away = f"_removed-{token}{name}"
-            os.rename(name, away, src_dir_fd=directory, dst_dir_fd=directory)
-            hidden[name] = away
-        _refuse_links(directory, list(hidden.values()))
-    except (OSError, RemovalRefused):
-        for name, away in hidden.items():
-            os.rename(away, name, src_dir_fd=directory, dst_dir_fd=directory)
+        for name in _IN_ORDER:
+            if name in present:
+                away = f"{_HIDDEN}{token}{name}"
+                os.rename(name, away, src_dir_fd=directory, dst_dir_fd=directory)
+                hidden[name] = away
+        time.sleep(settle_seconds)
+        _refuse_links(directory, [*hidden.values(), *(name for name in _own(directory) if name not in hidden.values())])
+    except BaseException:
+        _put_back(directory, hidden)
         raise
     return hidden
 
 
-def _remove_empty(base: Path, repository: str) -> None:
-    """The repository's directory and those above it, as long as they are empty."""
-    path = base / repository
-    while path != base:
+def _put_back(directory: int, hidden: Mapping[str, str]) -> None:
+    """Under their names again, manifests last; what is new there stays as it is."""
+    for name in sorted(hidden, key=OWN.index, reverse=True):
+        _merge(directory, hidden[name], directory, name)
+
+
+def _merge(source_in: int, source: str, target_in: int, target: str) -> None:
+    """Moves `source` to `target`; of a directory that is there by now, what it lacks."""
+    there = _mode(target_in, target)
+    if not there:
+        os.rename(source, target, src_dir_fd=source_in, dst_dir_fd=target_in)
+        return
+    if not (stat.S_ISDIR(there) and stat.S_ISDIR(_mode(source_in, source))):
+        os.unlink(source, dir_fd=source_in)  # a newer link in its place
+        return
+    old, new = os.open(source, _DIRECTORY, dir_fd=source_in), os.open(target, _DIRECTORY, dir_fd=target_in)
+    try:
+        for name in os.listdir(old):
+            _merge(old, name, new, name)
+    finally:
+        os.close(old)
+        os.close(new)
+    os.rmdir(source, dir_fd=source_in)
+
+
+def _clear(directory: int, hidden: Mapping[str, str]) -> tuple[str, ...]:
+    """Removes what was renamed, and what an earlier removal that broke off had renamed; what could not be removed."""
+    earlier = [name for name in os.listdir(directory) if name.startswith(_HIDDEN) and name not in hidden.values()]
+    left = []
+    for name in [*hidden.values(), *earlier]:
         try:
-            path.rmdir()
+            shutil.rmtree(name, dir_fd=directory)
         except OSError:
-            return
-        path = path.parent
+            left.append(name)
+    return tuple(left)
+
+
+def _remove_empty(descriptors: Sequence[int], parts: Sequence[str]) -> bool:
+    """The repository's directory and those above it, as long as they are empty; whether the first of these went."""
+    gone = False
+    for parent, name in zip(reversed(descriptors[:-1]), reversed(parts), strict=True):
+        try:
+            os.rmdir(name, dir_fd=parent)
+        except OSError:
+            return gone
+        gone = True
+    return gone

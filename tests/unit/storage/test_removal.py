@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -28,7 +30,9 @@ def tree(tmp_path: Path) -> Tree:
 
 
 def remove(tree: Tree, name: str = NAME, *, later: float = 0.0) -> removal.Removed:
-    return removal.remove(tree.root, RepositoryName(name), now=time.time() + later, in_flight_seconds=3600)
+    return removal.remove(
+        tree.root, RepositoryName(name), now=time.time() + later, in_flight_seconds=3600, settle_seconds=0
+    )
 
 
 def everything(tree: Tree) -> set[str]:
@@ -53,7 +57,9 @@ def test_what_is_nested_or_beside_it_stays(tree: Tree) -> None:
     assert sorted(os.listdir(tree.repository(NAME))) == ["notes.txt", "worker"]
 
 
-@pytest.mark.parametrize("where", ["_manifests/tags/1.0/current", "_manifests/revisions/sha256/abc"])
+@pytest.mark.parametrize(
+    "where", ["_manifests/tags/1.0/current", "_manifests/tags/index/current", "_manifests/revisions/sha256/abc"]
+)
 def test_a_tag_or_revision_with_its_link_stops_it(tree: Tree, where: str) -> None:
     link = tree.repository(NAME) / where / "link"
     link.parent.mkdir(parents=True, exist_ok=True)
@@ -144,3 +150,102 @@ def test_what_is_pushed_in_between_is_put_back(tree: Tree, monkeypatch: pytest.M
         remove(tree)
     assert link.is_file()
     assert sorted(os.listdir(tree.repository(NAME))) == ["_layers", "_manifests", "_uploads"]
+
+
+@pytest.mark.parametrize("where", ["_manifests/tags", "_manifests/revisions/sha256/abc"])
+def test_links_are_not_looked_for_behind_a_symlink_so_it_stops_it(tree: Tree, tmp_path: Path, where: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "1.0" / "current").mkdir(parents=True)
+    (elsewhere / "1.0" / "current" / "link").write_text("sha256:abc")
+    (tree.repository(NAME) / where).rmdir()
+    (tree.repository(NAME) / where).symlink_to(elsewhere)
+    before = everything(tree)
+    with pytest.raises(RemovalRefused, match="symlink"):
+        remove(tree)
+    assert everything(tree) == before
+
+
+def test_a_push_that_ends_while_it_goes_is_whole_afterwards(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its layers were found before they were renamed, its links are written after: both must be there in the end."""
+    base = tree.repository(NAME)
+
+    def pushed(_seconds: float) -> None:
+        assert sorted(os.listdir(base)) != ["_layers", "_manifests", "_uploads"], "renamed by now"
+        for link in ("_manifests/revisions/sha256/new", "_manifests/tags/2.0/current", "_layers/sha256/new"):
+            (base / link).mkdir(parents=True)
+            (base / link / "link").write_text("sha256:new")
+
+    monkeypatch.setattr(time, "sleep", pushed)
+    with pytest.raises(RemovalRefused, match="in-use"):
+        remove(tree)
+    assert sorted(os.listdir(base)) == ["_layers", "_manifests", "_uploads"]
+    assert (base / "_manifests/tags/2.0/current/link").read_text() == "sha256:new"
+    assert {path.name for path in (base / "_layers/sha256").iterdir()} == {"def", "new"}, "what it had found, too"
+    assert (base / "_manifests/revisions/sha256/abc").is_dir()
+
+
+def test_a_newer_link_is_not_overwritten_when_things_are_put_back(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = tree.repository(NAME)
+    (base / "_manifests/revisions/sha256/abc/note").write_text("old")
+
+    def pushed(_seconds: float) -> None:
+        (base / "_manifests/revisions/sha256/abc").mkdir(parents=True)
+        for name in ("link", "note"):
+            (base / "_manifests/revisions/sha256/abc" / name).write_text("new")
+
+    monkeypatch.setattr(time, "sleep", pushed)
+    with pytest.raises(RemovalRefused, match="in-use"):
+        remove(tree)
+    assert (base / "_manifests/revisions/sha256/abc/note").read_text() == "new"
+    assert sorted(os.listdir(base)) == ["_layers", "_manifests", "_uploads"], "nothing is left of the renaming"
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_a_storage_that_cannot_be_written_is_as_it_was(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    before, rename, calls = everything(tree), os.rename, []
+
+    def read_only(source: str, target: str, **descriptors: int) -> None:
+        calls.append(source)
+        if len(calls) == failing:
+            raise OSError(errno.EROFS, "Read-only file system")
+        rename(source, target, **descriptors)
+
+    monkeypatch.setattr(os, "rename", read_only)
+    with pytest.raises(RemovalRefused, match="read-only"):
+        remove(tree)
+    assert everything(tree) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_directory_of_somebody_else_is_as_it_was(tree: Tree) -> None:
+    base, before = tree.repository(NAME), everything(tree)
+    base.chmod(0o500)
+    try:
+        assert not removal.is_writable(tree.root, NAME)
+        with pytest.raises(RemovalRefused, match="read-only"):
+            remove(tree)
+    finally:
+        base.chmod(0o700)
+    assert everything(tree) == before
+
+
+def test_what_cannot_be_cleared_is_named_and_no_registry_sees_it(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stuck(name: str, *, dir_fd: int) -> None:
+        raise OSError(errno.EACCES, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", stuck)
+        removed = remove(tree)
+    assert removed.whole is False
+    assert sorted(os.listdir(tree.repository(NAME))) == sorted(removed.left)
+    assert all(name.startswith("_removed-") for name in removed.left)
+    (tree.repository(NAME) / "_layers").mkdir()
+    assert remove(tree).whole, "the next removal takes along what one before had left"
+
+
+def test_a_file_on_the_way_is_foreign(tree: Tree) -> None:
+    (tree.v2 / "repositories" / "file").write_text("a file")
+    with pytest.raises(RemovalRefused, match="foreign"):
+        remove(tree, "file/app")
