@@ -129,8 +129,6 @@ def _sentences(row: Deletion, items: Sequence[DeletionItem], *, running: bool) -
     if put_back := row.outcome.get("put_back", []):
         digests = ", ".join(short(text) for text in put_back)
         found.append(_("An index that was pushed meanwhile needs %(digests)s: put back.") % {"digests": digests})
-    if not running and row.plan.effect.get("whole"):
-        found.append(_("The registry goes on listing the name; the page of its tags says how it is removed."))
     mended = [name for item in items for name in item.outcome.get("mended", [])]
     if mended:
         found.append(_("Unreadable links of these tags were written again: %(names)s.") % {"names": ", ".join(mended)})

@@ -15,9 +15,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from dashboard.contexts import links
 from dashboard.contexts.deletion import delete_page, refusal
 from dashboard.contexts.deletion_result import result_page
+from dashboard.contexts.repository_removal import removal_box
 from dashboard.models import Deletion, DeletionPlan
 from dashboard.registry.references import RepositoryName
 from dashboard.services import access as gate
+from dashboard.services import repository_removal
 from dashboard.services.access import Access
 from dashboard.services.client_address import client_address
 from dashboard.services.deletion import choice, execute, plan, recover
@@ -77,7 +79,11 @@ def deleted(request: HttpRequest, slug: str, repository: str, deletion: uuid.UUI
     row = _row(access, name, deletion)
     page = result_page(row)
     status = HTTPStatus.CONFLICT if page.level == "danger" else HTTPStatus.OK
-    return render_page(request, "deletion.html", {"page": page}, status=status, fragment="result")
+    removal = None
+    if repository_removal.was_emptied_by(row):
+        removal = removal_box(access, name, repository_removal.remains(access, name, just_emptied=True))
+    context = {"page": page, "removal": removal}
+    return render_page(request, "deletion.html", context, status=status, fragment="result")
 
 
 @require_POST

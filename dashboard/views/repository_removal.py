@@ -15,11 +15,13 @@ from dashboard.storage.removal import RemovalRefused
 
 from .pages import actor, enter, repository_name
 
+BUDGET = 30.0
+
 
 @require_POST
 def remove(request: HttpRequest, slug: str, repository: str) -> HttpResponse:
     """The button on the page of an emptied repository."""
-    access = enter(request, slug)
+    access = enter(request, slug, budget=BUDGET)
     name = repository_name(repository)
     if not (access.may_delete and access.user.is_staff):
         raise PermissionDenied

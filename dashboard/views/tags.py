@@ -11,7 +11,7 @@ from dashboard.contexts.repository_removal import removal_box
 from dashboard.contexts.tags import Surroundings, tags_page
 from dashboard.models import IndexState
 from dashboard.registry.client import Deletion as Ability
-from dashboard.services import protected_moves, protection, status
+from dashboard.services import protected_moves, protection, repository_removal, status
 from dashboard.services.access import Access
 from dashboard.services.index import lists, tag_list
 from dashboard.services.index.check import check
@@ -51,7 +51,9 @@ def tags(request: Request, slug: str, repository: str) -> HttpResponseBase:
     )
     page = tags_page(access, row, query, tag_list.tags(row, query), around)
     moves = moves_box(access, protected_moves.of_repository(access.registry, name), repository=name)
-    removal = removal_box(access, name) if page.is_empty and access.may_delete else None
+    removal = None
+    if page.is_empty and access.may_delete:
+        removal = removal_box(access, name, repository_removal.remains(access, name))
     return render_page(request, "tags.html", {"page": page, "moves": moves, "removal": removal}, fragment="list")
 
 

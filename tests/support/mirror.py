@@ -20,7 +20,7 @@ class Mirror:
         self._fake = fake
         self._blobs: set[str] = set()
         self._links: dict[Path, str] = {}
-        answered = fake._answer
+        self._answered = answered = fake._answer
 
         def answer(request: object) -> Answer:
             found = answered(request)  # type: ignore[arg-type]  # the fake's own request
@@ -29,6 +29,10 @@ class Mirror:
 
         fake._answer = answer  # type: ignore[method-assign]
         self.follow()
+
+    def detach(self) -> None:
+        """From now on the directory stays as it is, whatever the registry does: a copy of yesterday."""
+        self._fake._answer = self._answered  # type: ignore[method-assign]
 
     def follow(self) -> None:
         """Brings the directory up to the state."""
