@@ -123,7 +123,10 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class TagsPage:
-    """Everything that tags.html shows. `exclusive_at_most`: it may be fewer, as the storage is not read."""
+    """Everything that tags.html shows. `exclusive_at_most`: it may be fewer, as the storage is not read.
+
+    `untagged` counts the revisions that no tag reaches; None where nobody can tell.
+    """
 
     repository: str
     namespace: str
@@ -164,6 +167,7 @@ class TagsPage:
     fix: str
     delete_path: str
     delete_all_url: str
+    untagged: int | None
 
     @property
     def is_empty(self) -> bool:
@@ -181,6 +185,7 @@ class Surroundings:
     pulled_since: dt.datetime | None
     rules: Sequence[TagRule] = ()
     ability: Ability = Ability.UNKNOWN
+    untagged: int | None = None
 
 
 def tags_page(
@@ -241,6 +246,7 @@ def tags_page(
         delete_all_url=links.with_query(
             links.delete_path(registry, repository.name), all=1, name=query.contains, platform=query.platform
         ),
+        untagged=around.untagged,
     )
 
 

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 
 from dashboard.registry.client import Deletion as Ability
 from dashboard.services.access import Access
-from dashboard.services.index.lists import ListQuery, Page
-from dashboard.services.untagged import AGE, COLUMNS, DEFAULT_ORDER, Scope, UntaggedRow
+from dashboard.services.index.lists import ListQuery
+from dashboard.services.untagged import COLUMNS, DEFAULT_ORDER, Scope, UntaggedList, UntaggedRow
 
 from . import links
 from .deletion import why_impossible
@@ -22,7 +22,7 @@ from .kinds import kind_name
 from .lists import Head, Pagination, address, heads, pagination
 from .platforms import PlatformName, platform_box
 
-FIELDS = ("repository", "digest", "kind", "bytes", "exclusive_bytes", "last_tag", "untagged_since")
+FIELDS = ("repository", "digest", "kind", "platforms", "bytes", "exclusive_bytes", "last_tag", "untagged_since")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,10 @@ class UntaggedLine:
 
 @dataclass(frozen=True, slots=True)
 class UntaggedPage:
-    """Everything that untagged.html shows. `repository` is "" for a whole registry."""
+    """Everything that untagged.html shows. `repository` is "" for a whole registry.
+
+    `known` counts them all, whatever the filter; `alone` are the bytes that only they need, None where nobody can tell.
+    """
 
     repository: str
     namespace: str
@@ -59,6 +62,8 @@ class UntaggedPage:
     lines: Sequence[UntaggedLine]
     contains: str
     total: int
+    known: int
+    alone: int | None
     heads: dict[str, Head]
     pagination: Pagination
     clear_url: str
@@ -80,7 +85,7 @@ def untagged_url(scope: Scope) -> str:
 
 
 def untagged_page(
-    access: Access, scope: Scope, query: ListQuery, found: Page[UntaggedRow], ability: Ability
+    access: Access, scope: Scope, query: ListQuery, found: UntaggedList, ability: Ability
 ) -> UntaggedPage:
     """The view model of the list."""
     path, registry = untagged_url(scope), access.registry
@@ -96,11 +101,13 @@ def untagged_page(
         url=path,
         exact=scope.exact,
         complete=scope.visible.complete,
-        lines=[_line(access, row) for row in found.rows],
+        lines=[_line(access, row) for row in found.page.rows],
         contains=query.contains,
-        total=found.total,
-        heads=heads(path, query, COLUMNS if scope.exact else AGE, DEFAULT_ORDER),
-        pagination=pagination(path, query, found),
+        total=found.page.total,
+        known=found.known,
+        alone=found.alone,
+        heads=heads(path, query, COLUMNS, DEFAULT_ORDER),
+        pagination=pagination(path, query, found.page),
         clear_url=address(path, replace(query, contains="", page=1)),
         csv_url=address(path, query, format="csv"),
         json_url=address(path, query, format="json"),
@@ -114,7 +121,16 @@ def untagged_record(row: UntaggedRow) -> dict[str, Any]:
     """A row of the file."""
     last = row.was[0] if row.was else None
     since = last.until.astimezone(dt.UTC).isoformat() if last else None
-    values = (row.repository, row.digest, row.kind, row.bytes, row.exclusive, last.tag if last else "", since)
+    values = (
+        row.repository,
+        row.digest,
+        row.kind,
+        " ".join(row.platforms),
+        row.bytes,
+        row.exclusive,
+        last.tag if last else "",
+        since,
+    )
     return dict(zip(FIELDS, values, strict=True))
 
 
@@ -147,4 +163,5 @@ def _why(row: UntaggedRow) -> str:
     if not row.was:
         return _("Pushed by its digest alone, or its tags went before they were seen here.")
     told = [_("%(tag)s until %(when)s") % {"tag": legible(w.tag, 60), "when": relative(w.until)} for w in row.was]
-    return _("Was %(tags)s.") % {"tags": ", ".join(told)}
+    tags = ", ".join([*told, _("others before")] if row.was_more else told)
+    return _("Was %(tags)s.") % {"tags": tags}

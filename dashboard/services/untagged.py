@@ -10,32 +10,36 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from django.db.models import BigIntegerField, Count, Exists, F, Func, Max, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import BigIntegerField, Exists, F, Func, Max, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models.functions import Coalesce, RowNumber
 
 from dashboard.models import (
+    DeletionItem,
     IndexedManifest,
     IndexedRepository,
     IndexedRevision,
     IndexedTag,
     IndexState,
-    ManifestBlob,
     ManifestEntry,
     Registry,
     TagPeriod,
 )
 from dashboard.registry.client import RegistrySession
 from dashboard.registry.references import Digest, RepositoryName
+from dashboard.storage.errors import StorageError
+from dashboard.storage.reader import Reader
 
-from . import parallel
+from . import parallel, untagged_weight
 from .access import Visible
+from .index import content_rows
 from .index.lists import MAX_EXPORTED, PAGE_SIZE, Column, ListQuery, Page, bounds
+from .index.update import reads_storage
 from .index.uses import below
 
-AGE = {"age": Column("ended", nullable=True)}
-COLUMNS = {**AGE, "size": Column("size")}
+COLUMNS = {"age": Column("ended", nullable=True), "size": Column("size", nullable=True)}
 DEFAULT_ORDER = "age"
 MAX_WAS = 3
 
@@ -53,7 +57,7 @@ class UntaggedRow:
     """A revision without a tag. Bytes are compressed, for an index those of its children together; None: unknown.
 
     `exclusive` is what nothing else of the registry needs, as far as the index knows. `was` the tags that pointed to it
-    last. `held`: the registry still holds it; None where it could not be asked.
+    last, and `was_more` if there were others. `held`: the registry still holds it; None where it could not be asked.
     """
 
     repository: str
@@ -64,7 +68,20 @@ class UntaggedRow:
     bytes: int | None = None
     exclusive: int | None = None
     was: Sequence[Was] = ()
+    was_more: bool = False
     held: bool | None = True
+
+
+@dataclass(frozen=True, slots=True)
+class UntaggedList:
+    """A page of them; `known` counts all, whatever the filter. `alone`: bytes that only they need, each blob once.
+
+    `alone` is None where nobody can tell.
+    """
+
+    page: Page[UntaggedRow]
+    known: int
+    alone: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +105,36 @@ class Scope:
         return rows.filter(name=self.repository) if self.repository else rows
 
 
-def untagged(scope: Scope, query: ListQuery, session: RegistrySession) -> Page[UntaggedRow]:
-    """A page of them. The number of queries does not depend on the rows; over the API each row is asked for."""
+def untagged(scope: Scope, query: ListQuery, session: RegistrySession) -> UntaggedList:
+    """A page of them, each looked for where it is held: on the disk, else asked of the registry.
+
+    The number of queries does not depend on the rows.
+    """
+    every = count(scope)
     rows = _rows(scope, query)
-    total = rows.count()
+    total = rows.count() if query.is_filtered else every
     number, pages, first = bounds(total, query.page)
     found = [UntaggedRow(name, digest) for name, digest in _ordered(scope, rows, query)[first : first + PAGE_SIZE]]
     described = _described(scope, found)
-    return Page(described if scope.exact else _asked(session, described), number, pages, total, first)
+    described = _on_disk(scope, described) if scope.exact else _asked(session, described)
+    return UntaggedList(Page(described, number, pages, total, first), every, _alone(scope))
 
 
 def count(scope: Scope) -> int:
-    """How many there are."""
+    """How many there are; over the API how many the history knows."""
     return _rows(scope, None).count()
+
+
+def count_of(registry: Registry, state: IndexState, repository: str) -> int | None:
+    """How many a repository has that this person may read; None where nobody can tell."""
+    scope = Scope(registry, state, Visible(Q()), repository)
+    return count(scope) if scope.exact else None
+
+
+def is_known(scope: Scope) -> bool:
+    """Whether the index or the history has ever heard of the repository."""
+    periods = TagPeriod.objects.filter(registry=scope.registry, repository=scope.repository)
+    return scope.repositories.exists() or periods.exists()
 
 
 def exported(scope: Scope, query: ListQuery) -> Iterator[UntaggedRow]:
@@ -141,18 +175,42 @@ def _revisions(scope: Scope, contains: str) -> QuerySet[IndexedRevision]:
 
 
 def _remembered(scope: Scope, contains: str) -> QuerySet[Any, Any]:
-    """Digests of closed periods that nothing reaches now, as rows (repository, digest)."""
+    """Digests of closed periods that nothing reaches now, as rows (repository, digest).
+
+    Without those that were deleted here since they last had a tag.
+    """
+    registry, same = scope.registry, {"repository": OuterRef("repository"), "digest": OuterRef("digest")}
     tags = IndexedTag.objects.filter(
-        repository__registry=scope.registry, repository__name=OuterRef("repository"), digest=OuterRef("digest")
+        repository__registry=registry, repository__name=OuterRef("repository"), digest=OuterRef("digest")
+    )
+    reached = IndexedRevision.objects.filter(
+        repository__registry=registry,
+        repository__name=OuterRef("repository"),
+        manifest__digest=OuterRef("digest"),
+        tagged=True,
     )
     listing = ManifestEntry.objects.filter(
         digest=OuterRef("digest"),
-        manifest__holders__repository__registry=scope.registry,
+        manifest__holders__repository__registry=registry,
         manifest__holders__repository__name=OuterRef("repository"),
         manifest__holders__tagged=True,
     )
+    removed = DeletionItem.objects.filter(
+        deletion__registry=registry,
+        deletion__repository=OuterRef("repository"),
+        digest=OuterRef("digest"),
+        outcome_code="removed",
+        restored_at=None,
+        finished_at__gte=OuterRef("began_at"),
+    )
     rows = TagPeriod.objects.filter(
-        ~Exists(tags), ~Exists(listing), registry=scope.registry, repository__in=scope.repositories.values("name")
+        ~Exists(tags),
+        ~Exists(TagPeriod.objects.filter(registry=registry, ended_at=None, **same)),
+        ~Exists(reached),
+        ~Exists(listing),
+        ~Exists(removed),
+        registry=registry,
+        repository__in=scope.repositories.values("name"),
     )
     if contains:
         rows = rows.filter(Q(digest__contains=contains) | Q(tag__icontains=contains))
@@ -161,81 +219,87 @@ def _remembered(scope: Scope, contains: str) -> QuerySet[Any, Any]:
 
 def _ordered(scope: Scope, rows: QuerySet[Any], query: ListQuery) -> QuerySet[Any, Any]:
     if not scope.exact:
+        rows = rows.annotate(size=_size("digest"))
         return rows.order_by(*query.order.by("repository", "digest")[:-1]).values_list("repository", "digest")
     ended = TagPeriod.objects.filter(
         registry=scope.registry, repository=OuterRef("repository__name"), digest=OuterRef("manifest__digest")
     )
     last = ended.order_by().values("digest").annotate(last=Max("ended_at")).values("last")
-    entries = ManifestEntry.objects.filter(manifest=OuterRef(OuterRef("manifest"))).values("digest")
+    rows = rows.annotate(ended=Subquery(last), size=_size("manifest__digest"))
+    return rows.order_by(*query.order.by("repository__name")).values_list("repository__name", "manifest__digest")
+
+
+def _size(digest: str) -> Subquery:
+    """To sort by: the bytes of the manifest in the column `digest`, and of what it lists, as far as these are known."""
+    entries = ManifestEntry.objects.filter(manifest=OuterRef(OuterRef("pk"))).values("digest")
     children = IndexedManifest.objects.filter(digest__in=entries).order_by()
     added = Func(F("bytes"), function="SUM", output_field=BigIntegerField())
     below_it = Coalesce(Subquery(children.annotate(added=added).values("added")), 0, output_field=BigIntegerField())
-    rows = rows.annotate(ended=Subquery(last), size=F("manifest__bytes") + below_it)
-    return rows.order_by(*query.order.by("repository__name")).values_list("repository__name", "manifest__digest")
+    rows = IndexedManifest.objects.filter(digest=OuterRef(digest)).annotate(size=F("bytes") + below_it)
+    return Subquery(rows.values("size"), output_field=BigIntegerField())
+
+
+def _alone(scope: Scope) -> int | None:
+    if not scope.exact:
+        return None
+    all_of_it = not scope.repository and not scope.visible.filter
+    return untagged_weight.together(scope.registry, scope.repositories, all_of_it=all_of_it)
 
 
 def _described(scope: Scope, rows: list[UntaggedRow]) -> list[UntaggedRow]:
     """With what the index and the history know of them."""
-    digests = {row.digest for row in rows}
-    manifests = {m.digest: m for m in IndexedManifest.objects.filter(digest__in=digests)}
-    children: dict[int, list[ManifestEntry]] = {}
-    for entry in ManifestEntry.objects.filter(manifest__in=manifests.values()).order_by("position"):
-        children.setdefault(entry.manifest_id, []).append(entry)
-    listed = {entry.digest for entries in children.values() for entry in entries}
-    blobs = _blobs(digests | listed)
-    needed = _needed(scope.registry, {digest for its in blobs.values() for digest in its})
+    loaded = content_rows.load(row.digest for row in rows)
+    keys = [(row.repository, row.digest) for row in rows]
+    weights = untagged_weight.weigh(scope.registry, keys, loaded, exact=scope.exact)
     was = _was(scope, rows)
     found = []
     for row in rows:
-        manifest = manifests.get(row.digest)
-        entries = children.get(manifest.pk, []) if manifest else []
-        own = [row.digest, *(entry.digest for entry in entries)]
-        sizes = {digest: size for each in own for digest, size in blobs.get(each, {}).items()}
-        mine = {digest: sum(digest in blobs.get(each, {}) for each in own) for digest in sizes}
-        platforms = [e.platform for e in entries if e.platform and not e.is_attestation]
-        known = manifest is not None
-        found.append(
-            replace(
+        key = row.repository, row.digest
+        manifest, weight = loaded.manifests.get(row.digest), weights.get(key)
+        if manifest is not None:
+            entries = loaded.entries.get(manifest.pk, [])
+            platforms = [entry.platform for entry in entries if entry.platform and not entry.is_attestation]
+            row = replace(
                 row,
-                kind=manifest.kind if manifest else "",
-                artifact_type=manifest.artifact_type if manifest else "",
-                platforms=platforms or ([manifest.platform] if manifest and manifest.platform else []),
-                bytes=sum(sizes.values()) if known else None,
-                exclusive=sum(s for d, s in sizes.items() if needed.get(d, 0) <= mine[d]) if known else None,
-                was=was.get((row.repository, row.digest), ()),
+                kind=manifest.kind,
+                artifact_type=manifest.artifact_type,
+                platforms=platforms or ([manifest.platform] if manifest.platform else []),
             )
-        )
+        if weight is not None:
+            row = replace(row, bytes=weight.bytes, exclusive=weight.exclusive)
+        its = was.get(key, [])
+        found.append(replace(row, was=its[:MAX_WAS], was_more=len(its) > MAX_WAS))
     return found
-
-
-def _blobs(digests: set[str]) -> dict[str, dict[str, int]]:
-    """Configs and layers of these manifests, with their bytes."""
-    found: dict[str, dict[str, int]] = {}
-    uses = ManifestBlob.objects.filter(manifest__digest__in=digests)
-    for manifest, blob, size in uses.values_list("manifest__digest", "blob__digest", "blob__bytes"):
-        found.setdefault(manifest, {})[blob] = size
-    return found
-
-
-def _needed(registry: Registry, blobs: set[str]) -> dict[str, int]:
-    """How many revisions of the registry reach each of these blobs."""
-    uses = ManifestBlob.objects.filter(blob__digest__in=blobs, manifest__holders__repository__registry=registry)
-    return dict(uses.order_by().values_list("blob__digest").annotate(Count("manifest__holders")))
 
 
 def _was(scope: Scope, rows: Sequence[UntaggedRow]) -> dict[tuple[str, str], list[Was]]:
+    """The tags of each, what it lost last first; one more than are shown."""
     periods = TagPeriod.objects.filter(
         registry=scope.registry,
         repository__in={row.repository for row in rows},
         digest__in={row.digest for row in rows},
         ended_at__isnull=False,
-    ).order_by("-ended_at")
+    )
+    place = Window(RowNumber(), partition_by=[F("repository"), F("digest")], order_by=[F("until").desc(), F("tag")])
+    tags = (
+        periods.order_by().values("repository", "digest", "tag").annotate(until=Max("ended_at")).annotate(place=place)
+    )
     found: dict[tuple[str, str], list[Was]] = {}
-    for repository, digest, tag, ended in periods.values_list("repository", "digest", "tag", "ended_at"):
-        its = found.setdefault((repository, digest), [])
-        if ended is not None and len(its) < MAX_WAS and tag not in {was.tag for was in its}:
-            its.append(Was(tag, ended))
+    last = tags.filter(place__lte=MAX_WAS + 1).order_by("place")
+    for repository, digest, tag, until in last.values_list("repository", "digest", "tag", "until"):
+        found.setdefault((repository, digest), []).append(Was(tag, until))
     return found
+
+
+def _on_disk(scope: Scope, rows: list[UntaggedRow]) -> list[UntaggedRow]:
+    """With whether their links are there now; the index may be some minutes old."""
+    if not reads_storage(scope.registry, scope.state):
+        return rows
+    try:
+        reader = Reader(Path(scope.registry.storage_root))
+    except StorageError:
+        return rows
+    return [replace(row, held=reader.holds(RepositoryName(row.repository), Digest(row.digest))) for row in rows]
 
 
 def _asked(session: RegistrySession, rows: Sequence[UntaggedRow]) -> list[UntaggedRow]:

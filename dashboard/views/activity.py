@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from dashboard.contexts.activity import activity_page
 from dashboard.contexts.activity_file import FIELDS, record
+from dashboard.services import untagged
 from dashboard.services.activity import rows, seen, stream
 from dashboard.services.activity.asked import Asked, Place, What
 from dashboard.services.index import lists
@@ -47,7 +48,8 @@ def of_repository(request: Request, slug: str, repository: str) -> HttpResponseB
     if file_format := export_format(request):
         return _file(shown, asked, file_format, f"{name.replace('/', '-')}-activity")
     page = activity_page(access, asked, stream.page(shown, asked), repository=name, row=row)
-    return render_page(request, "activity.html", {"page": page}, fragment="list")
+    context = {"page": page, "untagged": untagged.count_of(access.registry, state_of(access.registry), name)}
+    return render_page(request, "activity.html", context, fragment="list")
 
 
 def _file(shown: seen.Seen, asked: Asked, file_format: str, name: str) -> HttpResponseBase:

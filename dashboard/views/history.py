@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 
 from dashboard.contexts.history import FIELDS, history_page, period_record
 from dashboard.models import IndexState
+from dashboard.services import untagged
 from dashboard.services.activity.pushers import pushes
 from dashboard.services.index import lists, tag_history
 from dashboard.services.index.tag_list import repository_row
@@ -39,4 +40,5 @@ def history(request: Request, slug: str, repository: str) -> HttpResponseBase:
     pairs = {(each.tag, each.digest) for each in found.page.rows}
     known = pushes(registry=access.registry, repository=name, pairs=pairs)
     page = history_page(access, name, row, query, found, known, exact=exact)
-    return render_page(request, "history.html", {"page": page}, fragment="list")
+    context = {"page": page, "untagged": untagged.count_of(access.registry, state, name)}
+    return render_page(request, "history.html", context, fragment="list")

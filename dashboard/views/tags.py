@@ -11,7 +11,7 @@ from dashboard.contexts.repository_removal import removal_box
 from dashboard.contexts.tags import Surroundings, tags_page
 from dashboard.models import IndexState
 from dashboard.registry.client import Deletion as Ability
-from dashboard.services import protected_moves, protection, repository_removal, status
+from dashboard.services import protected_moves, protection, repository_removal, status, untagged
 from dashboard.services.access import Access
 from dashboard.services.index import lists, tag_list
 from dashboard.services.index.check import check
@@ -48,6 +48,7 @@ def tags(request: Request, slug: str, repository: str) -> HttpResponseBase:
         pulled_since=pulled_since(access.registry),
         rules=protection.rules_of(access.registry) if access.may_delete else (),
         ability=_ability(access) if access.may_delete and not checked.error else Ability.UNKNOWN,
+        untagged=untagged.count_of(access.registry, state, name),
     )
     page = tags_page(access, row, query, tag_list.tags(row, query), around)
     moves = moves_box(access, protected_moves.of_repository(access.registry, name), repository=name)

@@ -12,6 +12,7 @@ from dashboard.services import status
 from dashboard.services import untagged as service
 from dashboard.services.access import Access, Visible
 from dashboard.services.index import lists
+from dashboard.services.index.tag_list import repository_row
 from dashboard.services.index.update import state_of
 
 from .pages import Request, as_file, enter, export_format, list_query, render_page, repository_name
@@ -24,7 +25,10 @@ def of_repository(request: Request, slug: str, repository: str) -> HttpResponseB
     name = repository_name(repository)
     state = state_of(access.registry)
     lists.enter(access, state, name)
-    return _answer(request, access, service.Scope(access.registry, state, Visible(Q()), name))
+    scope = service.Scope(access.registry, state, Visible(Q()), name)
+    if not service.is_known(scope):
+        access.session.tags(name)  # says itself that there is none
+    return _answer(request, access, scope)
 
 
 @require_safe
@@ -37,8 +41,7 @@ def of_registry(request: Request, slug: str) -> HttpResponseBase:
 
 
 def _answer(request: Request, access: Access, scope: service.Scope) -> HttpResponseBase:
-    columns = service.COLUMNS if scope.exact else service.AGE
-    query = list_query(request, columns, service.DEFAULT_ORDER)
+    query = list_query(request, service.COLUMNS, service.DEFAULT_ORDER)
     if file_format := export_format(request):
         records = (untagged_record(row) for row in service.exported(scope, query))
         return as_file(
@@ -48,4 +51,6 @@ def _answer(request: Request, access: Access, scope: service.Scope) -> HttpRespo
     found = service.untagged(scope, query, access.session)
     known = status.capabilities(access) if access.may_delete else None
     page = untagged_page(access, scope, query, found, known.deletion if known else Ability.UNKNOWN)
-    return render_page(request, "untagged.html", {"page": page}, fragment="list")
+    row = repository_row(access.registry, scope.repository) if scope.repository else None
+    context = {"page": page, "tags": row.tags if row else None}
+    return render_page(request, "untagged.html", context, fragment="list")

@@ -5,21 +5,31 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Q
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from dashboard.models import IndexState, Registry, TagPeriod
+from dashboard.models import DeletionPlan, IndexedRevision, IndexedTag, IndexState, Registry, TagPeriod
+from dashboard.services import untagged_weight
+from dashboard.services.access import Visible
+from dashboard.services.deletion import plan
+from dashboard.services.deletion.effect import Effect
 from dashboard.services.index import mount
+from dashboard.services.index.update import state_of
+from dashboard.services.untagged import Scope
+from dashboard.storage.usage import measure
 from tests.fake_registry import FakeRegistry
 from tests.support.mirror import Mirror
 
-from .page import Page, look, words
+from .page import Page, look, part, words
 
 pytestmark = pytest.mark.django_db
 
@@ -65,7 +75,9 @@ def test_an_overwritten_tag_leaves_its_image_here(
     assert "Was " in line
     assert "latest until" in line
     assert "1.0 until" in line
-    assert page.texts(".index-tabs a")[1] == "Untagged 1"
+    assert page.texts(".index-tabs a")[:2] == ["Tags 2", "Untagged 1"]
+    for other in ("", "-/history/"):
+        assert look(as_maria, f"/registries/default/team/app/{other}").texts(".index-tabs a")[1] == "Untagged 1"
     assert new.digest not in page.html
     again = page.links("table.untagged a")["Tag again"]
     assert f"digest={old.digest.replace(':', '%3A')}" in again
@@ -187,3 +199,152 @@ def test_the_list_costs_the_same_however_long_it_is(
         assert len(rows(page)) == min(50, number)
         counts.append((len(queries), len(fake.requests)))
     assert len(set(counts)) == 1, counts
+
+
+def test_what_an_index_shares_with_a_tag_is_not_exclusive_to_it(
+    as_maria: Client, registry: Registry, fake: FakeRegistry, disk: Callable[[], None]
+) -> None:
+    """As the delete page counts: with an index go only children that nothing else needs."""
+    tagged = fake.push_image("team/app", "arm", platform="linux/arm64", layers=[b"t" * 5120])
+    lone = fake.push_image("team/app", platform="linux/amd64", layers=[b"l" * 3072])
+    shared = fake.push_image("team/app", platform="linux/s390x", layers=[b"s" * 7168])
+    index = fake.push_index("team/app", children=[tagged, lone, shared])
+    fake.push_index("team/app", "other", children=[shared])
+    fake.push_image("team/web", "1.0")
+    disk()
+    (row,) = rows_of_file(as_maria)
+    assert row["digest"] == index.digest
+    assert row["bytes"] > 5120 + 3072 + 7168
+    assert 3072 < row["exclusive_bytes"] < 4096
+    effect = planned(as_maria, registry, index.digest)
+    documents = sum(len(each.raw) for each in (index, lone))
+    assert effect.frees == row["exclusive_bytes"] + documents
+    assert figures(look(as_maria, APP)) == {"untagged image": "1", "compressed, needed by nothing else": "3.2 KiB"}
+
+
+def test_over_the_api_what_a_tag_needs_is_not_exclusive(
+    as_maria: Client, fake: FakeRegistry, index: Callable[[], None]
+) -> None:
+    fake.push_image("team/app", "latest", layers=[b"o" * 3072, b"s" * 5120], config={"note": "old"})
+    index()
+    fake.push_image("team/app", "latest", layers=[b"n" * 1024, b"s" * 5120], config={"note": "new"})
+    index()
+    (row,) = rows_of_file(as_maria)
+    assert 3072 < row["exclusive_bytes"] < 4096
+    assert "at most" in look(as_maria, APP).text("table.untagged thead")
+
+
+def test_over_the_api_what_was_deleted_here_is_not_remembered_as_untagged(
+    as_maria: Client, fake: FakeRegistry, index: Callable[[], None]
+) -> None:
+    fake.push_image("team/app", "keep", layers=[b"kept"])
+    old = fake.push_image("team/app", "old", layers=[b"old"])
+    index()
+    delete(as_maria, f"/registries/default/team/app/-/delete/?tag=old@{old.digest[7:19]}")
+    index()
+    assert TagPeriod.objects.filter(digest=old.digest, ended_at__isnull=False).exists()
+    assert not rows(look(as_maria, APP))
+    fake.push_image("team/app", "old", layers=[b"old"])
+    index()
+    fake.push_image("team/app", "old", layers=[b"newer"])
+    index()
+    assert digests(look(as_maria, APP)) == {old.digest}, "pushed again, and overwritten since"
+
+
+def test_over_the_api_a_tag_that_cannot_be_read_leaves_nothing_untagged(
+    as_maria: Client, fake: FakeRegistry, index: Callable[[], None]
+) -> None:
+    image = fake.push_image("team/app", "latest", layers=[b"one"])
+    fake.push_image("team/app", "1.0", layers=[b"two"])
+    index()
+    TagPeriod.objects.create(
+        registry=Registry.objects.get(), repository="team/app", tag="was", digest=image.digest,
+        began_at=timezone.now(), ended_at=timezone.now(), learnt="event",
+    )  # fmt: skip
+    IndexedTag.objects.filter(name="latest").update(digest="", manifest=None, error_code="timed-out")
+    IndexedRevision.objects.filter(manifest__digest=image.digest).delete()
+    assert not rows(look(as_maria, APP)), "its period is open: as far as is known the tag still points there"
+
+
+def test_a_filter_changes_no_figure(as_maria: Client, fake: FakeRegistry, disk: Callable[[], None]) -> None:
+    fake.push_image("team/web", "1.0")
+    for number in range(3):
+        fake.push_image("team/app", layers=[b"%d" % number])
+    disk()
+    page = look(as_maria, f"{APP}?name=nothing")
+    assert figures(page)["untagged images"] == "3"
+    assert page.texts(".index-tabs a")[1] == "Untagged 3"
+
+
+def test_the_figures_are_those_of_the_disk(
+    as_maria: Client, registry: Registry, fake: FakeRegistry, disk: Callable[[], None]
+) -> None:
+    fake.push_image("team/web", "1.0", layers=[b"t" * 9000])
+    for name in ("team/app", "team/web", "team/app"):
+        fake.push_image(name, layers=[b"t" * 9000, b"both" * 900], config={"note": name})
+    disk()
+    documents = sum(IndexedRevision.objects.filter(tagged=False).values_list("manifest__document_bytes", flat=True))
+    report = measure(Path(registry.storage_root), now=time.time(), in_flight_seconds=0)
+    scope = Scope(registry, state_of(registry), Visible(Q()))
+    assert untagged_weight.together(registry, scope.repositories, all_of_it=True) == report.untagged.bytes - documents
+
+
+def test_what_went_since_the_index_was_read_says_so(
+    as_maria: Client, fake: FakeRegistry, disk: Callable[[], None]
+) -> None:
+    fake.push_image("team/web", "1.0")
+    one = fake.push_image("team/app", layers=[b"one"])
+    fake.push_image("team/app", layers=[b"two"])
+    disk()
+    fake.remove_manifest("team/app", one.digest)
+    fake.client().session(None).ping()  # an answer, by which the disk follows
+    page = look(as_maria, APP)
+    told = {
+        str(part(row, ".digest").attributes["title"]): words(row) for row in page.tree.css("table.untagged tbody tr")
+    }
+    assert "not held any more" in told[one.digest]
+    assert sum("not held any more" in text for text in told.values()) == 1
+
+
+def test_of_many_tags_the_last_three_are_named(as_maria: Client, fake: FakeRegistry, disk: Callable[[], None]) -> None:
+    for number in range(6):
+        fake.push_image("team/app", f"v{number}", layers=[b"old"])
+    disk()
+    for number in range(6):
+        fake.push_image("team/app", f"v{number}", layers=[b"new"])
+        disk()
+    (line,) = rows(look(as_maria, APP))
+    assert line.count("until") == 3
+    assert "others before" in line
+    assert line.index("v5") < line.index("v4") < line.index("v3")
+
+
+def test_a_name_that_never_was_is_not_found(as_maria: Client, fake: FakeRegistry) -> None:
+    look(as_maria, "/registries/default/no/such/-/untagged/", 404)
+
+
+def rows_of_file(client: Client) -> list[dict[str, Any]]:
+    """The rows of the file, as they are."""
+    body = b"".join(client.get(f"{APP}?format=json").streaming_content)  # type: ignore[attr-defined]
+    found: list[dict[str, Any]] = json.loads(body)
+    return found
+
+
+def figures(page: Page) -> dict[str, str]:
+    """The figures of the masthead."""
+    return {words(node.css_first("dt")): words(node.css_first("dd")) for node in page.tree.css(".figures > div")}
+
+
+def planned(client: Client, registry: Registry, digest: str) -> Effect:
+    """What the delete page says of one digest."""
+    look(client, f"{APP.replace('untagged/', 'delete/')}?digest={digest}")
+    return plan.effect_in(DeletionPlan.objects.latest("created_at"))
+
+
+def delete(client: Client, address: str) -> None:
+    """The plan of an address, confirmed."""
+    page = look(client, address)
+    fields = {
+        str(f.attributes["name"]): str(f.attributes["value"]) for f in page.tree.css("form.confirm input[type=hidden]")
+    }
+    client.post(address.partition("?")[0], {**fields, "method": "remove"})
