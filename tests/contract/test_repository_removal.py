@@ -14,6 +14,7 @@ from dashboard.services import repository_removal
 from dashboard.services.audit import Actor
 from dashboard.services.deletion import recover
 from dashboard.services.index import mount
+from dashboard.services.trash import restore
 from dashboard.storage.removal import RemovalRefused
 from tests.support.deleting import desk_at
 from tests.support.images import push_image
@@ -56,10 +57,13 @@ def test_the_name_is_forgotten_and_can_be_pushed_to_again(kind: Kind, tmp_path: 
             assert repository_removal.remove(desk.access, APP, typed=APP, actor=actor).whole is False
             assert desk.session.repositories().names == (WORKER,)
             assert desk.points_at(WORKER, "1.0") == worker.digest
+            outcomes = restore.restore(desk.access, restore.of_deletion(row), actor=actor)
+            assert not any(outcome.is_back for outcome in outcomes), "as the page says: its layers are forgotten"
+            assert APP not in desk.session.repositories().names
             again = push_image(desk.session, APP, "2.0", layers=(b"app",))
             assert desk.points_at(APP, "2.0") == again.digest
-            outcomes = list(AuditEntry.objects.filter(action="remove-directory").values_list("outcome", "code"))
-            assert outcomes == [
+            noted = list(AuditEntry.objects.filter(action="remove-directory").values_list("outcome", "code"))
+            assert noted == [
                 ("refused", "has-tags"), ("refused", "type-the-name"), ("refused", "upload"), ("done", ""),
             ]  # fmt: skip
     finally:
