@@ -52,6 +52,7 @@ def removal_box(access: Access, repository: str, remains: Remains) -> RemovalBox
     registry = access.registry
     base = f"{_v2(registry)}/{layout.repository(repository)}"
     paths = [f"{base}/{name}" for name in removal.OWN]
+    rmdir = f"rmdir --ignore-fail-on-non-empty {shlex.quote(repository.rpartition('/')[2])}"
     allowed = remains.impossible != repository_removal.NOT_ALLOWED
     return RemovalBox(
         repository=repository,
@@ -60,7 +61,7 @@ def removal_box(access: Access, repository: str, remains: Remains) -> RemovalBox
         unknown=remains.untagged is None,
         lost=_lost(remains.in_trash),
         directories=paths,
-        command=f"rm -rf {shlex.join(paths)} && rmdir --ignore-fail-on-non-empty {shlex.quote(base)}",
+        command=f"cd {shlex.quote(base)} && rm -rf {' '.join(removal.OWN)} && cd .. && {rmdir}",
         has_button=remains.offered and allowed,
         impossible=_why(remains.impossible, "") if allowed else "",
         settings_url=reverse("edit-registry", args=[registry.slug]) if remains.offered and not allowed else "",

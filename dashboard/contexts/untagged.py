@@ -9,6 +9,7 @@ from typing import Any
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from dashboard.registry.client import Deletion as Ability
 from dashboard.services.access import Access
@@ -19,10 +20,16 @@ from . import links
 from .deletion import why_impossible
 from .formats import legible, relative
 from .kinds import kind_name
-from .lists import Head, Pagination, address, heads, pagination
+from .lists import Choice, Head, Pagination, address, heads, orders, pagination
 from .platforms import PlatformName, platform_box
 
 FIELDS = ("repository", "digest", "kind", "platforms", "bytes", "exclusive_bytes", "last_tag", "untagged_since")
+ORDERS = {
+    "age": gettext_lazy("Untagged since, newest first"),
+    "-age": gettext_lazy("Untagged since, oldest first"),
+    "size": gettext_lazy("Size, largest first"),
+    "-size": gettext_lazy("Size, smallest first"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,7 @@ class UntaggedPage:
     known: int
     alone: int | None
     heads: dict[str, Head]
+    orders: Sequence[Choice]
     pagination: Pagination
     clear_url: str
     csv_url: str
@@ -107,6 +115,7 @@ def untagged_page(
         known=found.known,
         alone=found.alone,
         heads=heads(path, query, COLUMNS, DEFAULT_ORDER),
+        orders=orders(query, ORDERS),
         pagination=pagination(path, query, found.page),
         clear_url=address(path, replace(query, contains="", page=1)),
         csv_url=address(path, query, format="csv"),
@@ -140,7 +149,7 @@ def _line(access: Access, row: UntaggedRow) -> UntaggedLine:
     path = links.delete_path(registry, row.repository)
     return UntaggedLine(
         repository=row.repository,
-        repository_url=links.repository(registry, row.repository),
+        repository_url=reverse("untagged", args=[registry.slug, row.repository]),
         digest=row.digest,
         url=links.manifest(registry, row.repository, row.digest) if here else "",
         kind=kind_name(row.kind, row.artifact_type)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,7 +49,11 @@ def test_the_command_is_shown_to_who_may_delete_and_no_button(
     as_maria: Client, as_jonas: Client, mirror: Mirror
 ) -> None:
     page = look(as_maria, APP)
-    assert f"rm -rf {mirror.root}/docker/registry/v2/repositories/team/app/_manifests" in page.text("main")
+    command = page.text("section[aria-labelledby=rest-h] code")
+    assert command.startswith(
+        f"cd {mirror.root}/docker/registry/v2/repositories/team/app && rm -rf _manifests _layers "
+    )
+    assert f"{mirror.root}/docker/registry/v2/repositories/team/app/_layers" in page.text("main")
     assert not page.has("form[action$='remove-directory/']")
     assert "rm -rf" not in look(as_jonas, APP).text("main")
     assert as_maria.post(REMOVE, {"typed": "team/app"}).status_code == 403, "only administrators may"
@@ -103,7 +108,7 @@ def test_without_the_storage_nobody_knows_of_untagged_images(
     fake.remove_manifest("team/app", image.digest)
     index()
     text = look(as_maria, APP).text("main")
-    assert "rm -rf /var/lib/registry/docker/registry/v2/repositories/team/app/_manifests" in text
+    assert "cd /var/lib/registry/docker/registry/v2/repositories/team/app && rm -rf _manifests" in text
     assert "What was pushed there by its digest alone goes along" in text
 
 
@@ -158,3 +163,17 @@ def test_the_mount_is_judged_anew_and_a_storage_of_another_registry_is_left_alon
     assert list(AuditEntry.objects.filter(action="remove-directory").values_list("outcome", "code")) == [
         ("refused", "not-mounted")
     ]
+
+
+def test_the_command_does_what_the_page_says(as_maria: Client, mirror: Mirror) -> None:
+    command = look(as_maria, APP).text("section[aria-labelledby=rest-h] code")
+    base = mirror.root / "docker/registry/v2/repositories/team/app"
+    (base / "worker/_layers").mkdir(parents=True)
+    subprocess.run(command, shell=True, check=True)
+    assert [str(path.relative_to(base)) for path in base.rglob("*")] == ["worker", "worker/_layers"]
+    (base / "worker/_layers").rmdir()
+    (base / "worker").rmdir()
+    subprocess.run(command, shell=True, check=True)
+    assert not base.exists()
+    assert (base.parent / "web/_layers").is_dir()
+    assert subprocess.run(command, shell=True, check=False, stderr=subprocess.DEVNULL).returncode, "nothing is there"
