@@ -8,7 +8,7 @@ what a live index lists or what is attached to a tagged image.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -304,7 +304,10 @@ def _on_disk(scope: Scope, rows: list[UntaggedRow]) -> list[UntaggedRow]:
 
 def _asked(session: RegistrySession, rows: Sequence[UntaggedRow]) -> list[UntaggedRow]:
     """With whether the registry still holds them; one that could not be asked is shown as unknown."""
-    ask: Callable[[tuple[str, str]], bool] = lambda key: session.has_manifest(RepositoryName(key[0]), Digest(key[1]))  # noqa: E731
+
+    def ask(key: tuple[str, str]) -> bool:
+        return session.has_manifest(RepositoryName(key[0]), Digest(key[1]))
+
     answers = parallel.each([(row.repository, row.digest) for row in rows], ask)
     return [
         replace(row, held=answer if isinstance(answer := answers[row.repository, row.digest], bool) else None)
