@@ -13,6 +13,7 @@ from dashboard.services.trash import kept, restore
 
 _RUNNERS = {
     Job.Kind.SCAN: usage.run_scan,
+    Job.Kind.FULL_SCAN: usage.run_scan,
     Job.Kind.REFRESH: refresh.run_refresh,
     Job.Kind.NOTIFICATIONS: notifications.run,
     Job.Kind.DELETION: recover.run,

@@ -27,7 +27,14 @@ from .job import Job
 from .people import User
 from .protection import ProtectedMove, TagRule
 from .registry import Registry
-from .usage import UsageSnapshot
+from .usage import (
+    LargeBlob,
+    MeasuredNamespace,
+    MeasuredRepository,
+    MeasuredTag,
+    RepositoryGrowth,
+    UsageSnapshot,
+)
 
 __all__ = [
     "AuditEntry",
@@ -44,9 +51,13 @@ __all__ = [
     "IndexedRevision",
     "IndexedTag",
     "Job",
+    "LargeBlob",
     "ManifestBlob",
     "ManifestEntry",
     "ManifestLabel",
+    "MeasuredNamespace",
+    "MeasuredRepository",
+    "MeasuredTag",
     "Notification",
     "NotificationState",
     "ProtectedMove",
@@ -54,6 +65,7 @@ __all__ = [
     "Registry",
     "RegistryEvent",
     "RepositoryBlob",
+    "RepositoryGrowth",
     "TagPeriod",
     "TagRule",
     "TrashedManifest",

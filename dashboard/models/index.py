@@ -18,10 +18,14 @@ MAX_DIGEST = 140
 
 
 class IndexedBlob(models.Model):
-    """A layer or config by digest; `bytes` as the manifests claim it."""
+    """A layer or config by digest; `bytes` as the manifests claim it.
+
+    `diff_id` is the digest of a layer's uncompressed content, as the config of an image with it says; "" if unknown.
+    """
 
     digest = models.CharField(max_length=MAX_DIGEST, unique=True)
     bytes = models.PositiveBigIntegerField()
+    diff_id = models.CharField(max_length=MAX_DIGEST, blank=True, default="")
 
     class Meta:
         verbose_name = _("indexed blob")

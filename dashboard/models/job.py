@@ -24,6 +24,7 @@ class Job(models.Model):
         """What is done."""
 
         SCAN = "scan", _("storage scan")
+        FULL_SCAN = "full-scan", _("full pass of the storage")
         REFRESH = "refresh", _("refresh of the index")
         NOTIFICATIONS = "notifications", _("notifications of the registry")
         DELETION = "deletion", _("deletion")

@@ -61,7 +61,7 @@ def _unservable(
     The second kind works until a garbage collection: the collector keeps what manifests name, by the digest they
     name it by, and a layer pushed as sha512 is stored as sha256.
     """
-    lacking = missing.intersection(manifest.content).difference(manifest.foreign)
+    lacking = missing.intersection(manifest.content).difference(digest for digest, _ in manifest.foreign)
     if not lacking:
         return
     stored_elsewhere = all(

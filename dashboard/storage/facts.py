@@ -48,13 +48,21 @@ class Problem(NamedTuple):
 class ManifestFacts(NamedTuple):
     """What a manifest refers to, as `references.references_of` reads it.
 
-    `foreign` are those of `content` that lie elsewhere by design. Untrusted text: not all need be digests.
+    `foreign` are those of `content` that lie elsewhere by design, with the bytes that the manifest claims. Untrusted
+    text: not all need be digests.
     """
 
     content: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     subject: str = ""
-    foreign: tuple[str, ...] = ()
+    foreign: tuple[tuple[str, int], ...] = ()
+
+
+class UploadFacts(NamedTuple):
+    """An upload: the bytes of its data, and when it began (mtime of `startedat`, else of `data`; seconds)."""
+
+    bytes: int
+    began: float
 
 
 @dataclass(slots=True)
@@ -75,6 +83,5 @@ class Facts:
     young: set[str] = field(default_factory=set)
     repositories: list[RepositoryFacts] = field(default_factory=list)
     manifests: dict[str, ManifestFacts] = field(default_factory=dict)
-    uploads: int = 0
-    upload_bytes: int = 0
+    uploads: list[UploadFacts] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)

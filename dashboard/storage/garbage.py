@@ -7,7 +7,7 @@ collector count (2.8 marks one level of every revision, 3.x goes on only through
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 
 from .facts import Facts, ManifestFacts, RepositoryFacts
@@ -49,13 +49,23 @@ class Graph:
 
     def tagged(self, repository: RepositoryFacts) -> set[str]:
         """The revisions that a tag holds: directly, through an index, or attached (by a chain of subjects)."""
+        return self.held(repository, repository.tags.values(), self.attached(repository))
+
+    def attached(self, repository: RepositoryFacts) -> dict[str, list[str]]:
+        """The revisions of a repository that name a subject, by that subject."""
         attached: dict[str, list[str]] = {}
         for revision in repository.revisions:
             subject = self._manifests.get(revision, _NOTHING).subject
             if subject:
                 attached.setdefault(subject, []).append(revision)
+        return attached
+
+    def held(
+        self, repository: RepositoryFacts, roots: Iterable[str], attached: Mapping[str, Sequence[str]]
+    ) -> set[str]:
+        """The revisions that `roots` hold: themselves, what they list as indexes, and what is `attached` to any."""
         held: set[str] = set()
-        pending = [digest for digest in repository.tags.values() if digest in repository.revisions]
+        pending = [digest for digest in roots if digest in repository.revisions]
         while pending:
             revision = pending.pop()
             if revision in held:
@@ -65,6 +75,10 @@ class Graph:
             pending.extend(child for child in children if child in repository.revisions)
             pending.extend(attached.get(revision, ()))
         return held
+
+    def reached_by(self, revision: str) -> Sequence[int]:
+        """The blobs that one revision reaches by itself, its children's contents left out."""
+        return self._reached[revision]
 
     def bytes_of(self, blobs: Iterable[int]) -> int:
         """Bytes of these blobs on the disk."""

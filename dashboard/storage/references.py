@@ -16,7 +16,9 @@ if TYPE_CHECKING:  # typing itself takes as long to import as all the rest
 
 # Config and layers; children; subject or an empty text; those layers that lie elsewhere by design. Plain text as the
 # pusher wrote it: whether it is a digest is asked where it matters, not a hundred thousand times here.
-References = tuple[tuple[str, ...], tuple[str, ...], str, tuple[str, ...]]
+References = tuple[tuple[str, ...], tuple[str, ...], str, tuple[tuple[str, int], ...]]
+
+_MAX_CLAIMED = 2**44  # bytes; no layer is larger
 
 _LEGACY, _INDEX, _IMAGE = media_types.LEGACY_TYPES, media_types.INDEX_TYPES, media_types.MANIFEST_TYPES
 
@@ -34,7 +36,7 @@ def references_of(raw: bytes) -> References | None:
         return _texts(document.get("fsLayers"), "blobSum"), (), "", ()
     content: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
-    foreign: tuple[str, ...] = ()
+    foreign: tuple[tuple[str, int], ...] = ()
     if kind not in _INDEX:
         layers = document.get("layers")
         if not layers and kind not in _IMAGE:
@@ -65,11 +67,16 @@ def _texts(entries: Any, key: str) -> tuple[str, ...]:
     return tuple([text for entry in entries if type(entry) is dict and type(text := entry.get(key)) is str])
 
 
-def _foreign(layers: Any) -> tuple[str, ...]:
+def _foreign(layers: Any) -> tuple[tuple[str, int], ...]:
     if not isinstance(layers, list):
         return ()
     elsewhere = [entry for entry in layers if type(entry) is dict and entry.get("urls") and _is_foreign(entry)]
-    return _texts(elsewhere, "digest")
+    return tuple([(entry["digest"], _claimed(entry)) for entry in elsewhere if type(entry.get("digest")) is str])
+
+
+def _claimed(entry: dict[str, Any]) -> int:
+    size = entry.get("size")
+    return size if type(size) is int and 0 <= size < _MAX_CLAIMED else 0
 
 
 def _is_foreign(entry: dict[str, Any]) -> bool:

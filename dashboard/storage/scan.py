@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from dashboard.registry.references import MAX_REPOSITORY_LENGTH, InvalidReference, parse_tag
 
 from . import digests, layout, units
 from .errors import Cancelled, RootUnreadable
-from .facts import MAX_PROBLEMS, Facts, ManifestFacts, Problem, RepositoryFacts
+from .facts import MAX_PROBLEMS, Facts, ManifestFacts, Problem, RepositoryFacts, UploadFacts
 from .files import leads_to_ancestor, printable, weigh
 from .partner import MAX_BATCHES, Batch, Crew, Unit
+from .references import References
 
 Progress = Callable[[str, int, int], None]  # stage ("blobs", "repositories", "full"), done, of how many
 CancelCheck = Callable[[], bool]
@@ -45,13 +46,23 @@ class _Part(NamedTuple):
 
 
 class Scan:
-    """One scan of the directory `v2`. `young_after` (seconds since the epoch) bounds what counts as young."""
+    """One scan of the directory `v2`. `young_after` (seconds since the epoch) bounds what counts as young.
+
+    Manifests in `remembered` (by digest) are taken from there as long as their blobs are on the disk.
+    """
 
     def __init__(
-        self, v2: str, *, young_after: float, progress: Progress | None = None, cancelled: CancelCheck | None = None
+        self,
+        v2: str,
+        *,
+        young_after: float,
+        remembered: Mapping[str, References] | None = None,
+        progress: Progress | None = None,
+        cancelled: CancelCheck | None = None,
     ) -> None:
         self._v2 = v2
         self._young_after = young_after
+        self._remembered: Mapping[str, References] = remembered or {}
         self._progress = progress
         self._cancelled = cancelled
         self._facts = Facts()
@@ -97,7 +108,7 @@ class Scan:
         parts = [part for parts in self._walk() for part in parts]
         if not crew.has_partner and sum(len(part.names) for part in parts) >= _LINKS_WORTH_A_PARTNER:
             crew.enlist()
-        work, order = _batches(self._v2, parts)
+        work, order = self._batches(parts)
         results = crew.work(work, self._reporter("repositories", len(work)))
         empty: list[_Part] = []
         for batch_parts, batch_results in zip(order, results, strict=True):
@@ -106,7 +117,7 @@ class Scan:
         if empty:
             time.sleep(_EMPTY_LINK_WAIT_SECONDS)  # 2.8 and 3.0 truncate a link before they write it
             for part in empty:
-                found = getattr(units, part.reader)(self._v2, part.below, part.names)
+                found = getattr(units, part.reader)(*self._arguments(part))
                 link = "current/link" if part.reader == "read_tags" else "link"
                 for still in self._take(part, found):
                     paths = (f"{still.below}/{printable(name)}/{link}" for name in still.names)
@@ -124,17 +135,17 @@ class Scan:
             repository.revisions.update(entries)
             for digest, references in entries.items():
                 if references is not None:
-                    self._facts.manifests[digest] = ManifestFacts(*references)
+                    said = self._remembered[digest] if references == units.AS_REMEMBERED else references
+                    self._facts.manifests[digest] = ManifestFacts(*said)
         else:
             repository.tags.update(entries)
         return [part._replace(names=empty)] if empty else []
 
     def _take_uploads(self, uploads: list[units.Upload]) -> None:
-        for device, inode, size in uploads:
+        for device, inode, size, began in uploads:
             if (device, inode) not in self._seen_uploads:
                 self._seen_uploads.add((device, inode))
-                self._facts.uploads += 1
-                self._facts.upload_bytes += size
+                self._facts.uploads.append(UploadFacts(size, began))
 
     def _walk(self) -> Iterator[list[_Part]]:
         """The parts to be read of every repository, in the order of a walk. Adds the repositories to the facts."""
@@ -201,6 +212,36 @@ class Scan:
             return True
         self._stray("revision-name", f"{below}/{name}")
         return False
+
+    def _batches(self, parts: list[_Part]) -> tuple[list[Batch], list[list[_Part]]]:
+        """Parts cut and joined to batches of about the same number of names; and which parts each batch holds."""
+        total = sum(len(part.names) for part in parts)
+        size = max(_BATCH_NAMES, total // (MAX_BATCHES // 2) + 1)
+        batches: list[Batch] = []
+        order: list[list[_Part]] = []
+        room = 0
+        for part in parts:
+            start = 0
+            while start < len(part.names):
+                if room <= 0:
+                    batches.append([])
+                    order.append([])
+                    room = size
+                piece = part._replace(names=part.names[start : start + room])
+                unit: Unit = (piece.reader, self._arguments(piece))
+                batches[-1].append(unit)
+                order[-1].append(piece)
+                start += len(piece.names)
+                room -= len(piece.names)
+        return batches, order
+
+    def _arguments(self, part: _Part) -> tuple[Any, ...]:
+        if part.reader != "read_revisions" or not self._remembered:
+            return self._v2, part.below, part.names
+        prefix = f"{part.below.rpartition('/')[2]}:"
+        blobs, remembered = self._facts.blobs, self._remembered
+        known = frozenset([name for name in part.names if (digest := prefix + name) in remembered and digest in blobs])
+        return self._v2, part.below, part.names, known
 
     # Directories
 
@@ -279,26 +320,3 @@ def report(known: list[Problem], more: Iterable[Problem]) -> None:
             known.append(problem)
         elif len(known) == MAX_PROBLEMS:
             known.append(Problem("too-many-problems", ""))
-
-
-def _batches(v2: str, parts: list[_Part]) -> tuple[list[Batch], list[list[_Part]]]:
-    """Parts cut and joined to batches of about the same number of names; and which parts each batch holds."""
-    total = sum(len(part.names) for part in parts)
-    size = max(_BATCH_NAMES, total // (MAX_BATCHES // 2) + 1)
-    batches: list[Batch] = []
-    order: list[list[_Part]] = []
-    room = 0
-    for part in parts:
-        start = 0
-        while start < len(part.names):
-            if room <= 0:
-                batches.append([])
-                order.append([])
-                room = size
-            piece = part._replace(names=part.names[start : start + room])
-            unit: Unit = (piece.reader, (v2, piece.below, piece.names))
-            batches[-1].append(unit)
-            order[-1].append(piece)
-            start += len(piece.names)
-            room -= len(piece.names)
-    return batches, order

@@ -30,7 +30,9 @@ from .references import References, references_of
 
 FoundProblem = tuple[str, str, int]  # the fields of facts.Problem
 FoundLinks = tuple[dict[str, str], list[str], list[FoundProblem]]  # name to digest; names with an empty link
-Upload = tuple[int, int, int]  # device, inode of what identifies it; bytes of its data
+Upload = tuple[int, int, int, float]  # device, inode of what identifies it; bytes of its data; when it began
+
+AS_REMEMBERED: tuple[()] = ()
 
 
 def list_blobs(
@@ -80,20 +82,21 @@ def read_tags(v2: str, below: str, names: list[str]) -> FoundLinks:
 
 
 def read_revisions(
-    v2: str, below: str, names: list[str]
-) -> tuple[dict[str, References | None], list[str], list[FoundProblem]]:
+    v2: str, below: str, names: list[str], remembered: frozenset[str] = frozenset()
+) -> tuple[dict[str, References | tuple[()] | None], list[str], list[FoundProblem]]:
     """The revisions among the directories `names` in `below` (…/_manifests/revisions/<algorithm>).
 
-    Returns digest to what its manifest refers to (None where that cannot be read), the names whose link was empty, and
-    problems. A directory without its link is what a deletion leaves: no revision, and no problem.
+    Returns digest to what its manifest refers to (None where that cannot be read; AS_REMEMBERED for the names among
+    `remembered`, whose manifests are not opened), the names whose link was empty, and problems. A directory without its
+    link is what a deletion leaves: no revision, and no problem.
     """
     links, empty, problems = _read_links(v2, below, names, "link", "")
     prefix = f"{below.rpartition('/')[2]}:"
-    revisions: dict[str, References | None] = {}
+    revisions: dict[str, References | tuple[()] | None] = {}
     for name, target in links.items():
         digest = prefix + name
         if target == digest:
-            revisions[digest] = _read_manifest(v2, digest, problems)
+            revisions[digest] = AS_REMEMBERED if name in remembered else _read_manifest(v2, digest, problems)
         else:
             problems.append(("link-mismatch", f"{below}/{name}/link", len(target)))
     return revisions, empty, problems
@@ -114,10 +117,11 @@ def read_uploads(v2: str, below: str, names: list[str]) -> tuple[list[Upload], l
         for part, info in (("startedat", started), ("data", data)):
             if info is not None and not stat.S_ISREG(info.st_mode):
                 problems.append(("not-a-file", printable(f"{path}/{part}"), 0))
+        began = started.st_mtime if started is not None else data.st_mtime if data is not None else 0.0
         if data is not None and stat.S_ISREG(data.st_mode):
-            uploads.append((data.st_dev, data.st_ino, data.st_size))
+            uploads.append((data.st_dev, data.st_ino, data.st_size, began))
         elif started is not None and stat.S_ISREG(started.st_mode):
-            uploads.append((started.st_dev, started.st_ino, 0))
+            uploads.append((started.st_dev, started.st_ino, 0, began))
         elif started is None and data is None:
             problems.extend(_explain(v2, path, FileNotFoundError(errno.ENOENT, ""), "upload-incomplete"))
     return uploads, problems

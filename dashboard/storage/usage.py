@@ -14,119 +14,34 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from . import layout
 from .checks import check
 from .errors import Cancelled, RootUnreadable
-from .facts import Facts, Problem
+from .facts import Facts, Problem, RepositoryFacts
+from .figures import Amount, NamespaceUsage, RepositoryUsage, Usage
 from .full import Metadata, read_metadata
 from .garbage import Graph
+from .references import References
 from .scan import Progress, Scan, report
 
-__all__ = ["Amount", "Cancelled", "FileSystem", "Problem", "RepositoryUsage", "Usage", "filesystem", "measure"]
-
-
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """How many, and their bytes."""
-
-    count: int
-    bytes: int
-
-    def to_json(self) -> dict[str, int]:
-        """As `storage_report --json` prints it."""
-        return {"count": self.count, "bytes": self.bytes}
-
-
-@dataclass(frozen=True, slots=True)
-class RepositoryUsage:
-    """One repository; each blob counted once, manifests included.
-
-    `bytes`: reached by any of its revisions. `exclusive_bytes`: of these, what no other repository's revision reaches.
-    `tagged_bytes`, `tagged_exclusive_bytes`: the same for what its tags hold. `untagged_bytes`: the rest of `bytes`.
-    """
-
-    name: str
-    tags: int
-    bytes: int
-    exclusive_bytes: int
-    tagged_bytes: int
-    tagged_exclusive_bytes: int
-    untagged_bytes: int
-
-    @property
-    def shared_bytes(self) -> int:
-        """Bytes that another repository reaches too."""
-        return self.bytes - self.exclusive_bytes
-
-    def to_json(self) -> dict[str, Any]:
-        """As `storage_report --json` prints it."""
-        return {
-            "name": self.name,
-            "tags": self.tags,
-            "bytes": self.bytes,
-            "exclusive_bytes": self.exclusive_bytes,
-            "tagged_bytes": self.tagged_bytes,
-            "tagged_exclusive_bytes": self.tagged_exclusive_bytes,
-            "untagged_bytes": self.untagged_bytes,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """The accounting of one scan.
-
-    `blobs` = `tagged` + `untagged` + `orphans`; `in_flight` is part of `orphans`; `tagged` = `tagged_exclusive` (no
-    other repository reaches them) + `tagged_shared`. `metadata` only after a full pass. `seconds` is the time taken.
-    """
-
-    repositories: int
-    tags: int
-    blobs: Amount
-    tagged: Amount
-    tagged_exclusive: Amount
-    tagged_shared: Amount
-    untagged: Amount
-    orphans: Amount
-    in_flight: Amount
-    uploads: Amount
-    by_repository: tuple[RepositoryUsage, ...]
-    problems: tuple[Problem, ...]
-    seconds: float
-    metadata: Metadata | None = None
-
-    @property
-    def data_bytes(self) -> int:
-        """Bytes of all well-formed data files: what the live parts sum to."""
-        return self.blobs.bytes + self.uploads.bytes
-
-    def to_json(self) -> dict[str, Any]:
-        """The object that `storage_report --json` prints."""
-        document: dict[str, Any] = {"repositories": self.repositories, "tags": self.tags}
-        for name in _AMOUNTS:
-            document[name] = getattr(self, name).to_json()
-        document["by_repository"] = [repository.to_json() for repository in self.by_repository]
-        document["problems"] = [problem._asdict() for problem in self.problems]
-        document["seconds"] = self.seconds
-        if self.metadata is not None:
-            document["metadata"] = self.metadata.to_json()
-        return document
-
-
-_AMOUNTS = (
-    "blobs",
-    "tagged",
-    "tagged_exclusive",
-    "tagged_shared",
-    "untagged",
-    "orphans",
-    "in_flight",
-    "uploads",
-)
+__all__ = [
+    "Amount",
+    "Cancelled",
+    "FileSystem",
+    "NamespaceUsage",
+    "Problem",
+    "Reading",
+    "RepositoryUsage",
+    "Usage",
+    "account",
+    "filesystem",
+    "measure",
+    "take",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +63,19 @@ def filesystem(root: Path) -> FileSystem:
     return FileSystem(total=state.f_blocks * state.f_frsize, free=state.f_bavail * state.f_frsize)
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A storage as it was read: its facts, what reaches what, and after a full pass its metadata.
+
+    `began` is the value of `time.perf_counter()` at the first directory.
+    """
+
+    facts: Facts
+    graph: Graph
+    metadata: Metadata | None
+    began: float
+
+
 def measure(
     root: Path,
     *,
@@ -157,45 +85,70 @@ def measure(
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Usage:
-    """Scans the storage at `root` and accounts for every byte.
+    """Scans the storage at `root` and accounts for every byte: `take` and `account` in one."""
+    return account(
+        take(root, now=now, in_flight_seconds=in_flight_seconds, full=full, progress=progress, cancelled=cancelled)
+    )
+
+
+def take(
+    root: Path,
+    *,
+    now: float,
+    in_flight_seconds: int = 3600,
+    full: bool = False,
+    remembered: Mapping[str, References] | None = None,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Reading:
+    """Reads the storage at `root`.
 
     `root` holds `docker/registry/v2`, or is that directory. `now` is the present in seconds since the epoch. `full`
-    also reads every link and directory. `progress(stage, done, of)` and `cancelled()` are called now and then, in this
-    thread. Raises StorageError where there is no storage to read, and Cancelled.
+    also reads every link and directory. Manifests in `remembered` are not read again (see `memory`). `progress(stage,
+    done, of)` and `cancelled()` are called now and then, in this thread. Raises StorageError where there is no storage
+    to read, and Cancelled.
     """
     v2 = str(layout.v2_directory(root).absolute())
-    start = time.perf_counter()
-    facts = Scan(v2, young_after=now - in_flight_seconds, progress=progress, cancelled=cancelled).run()
+    began = time.perf_counter()
+    scan = Scan(
+        v2, young_after=now - in_flight_seconds, remembered=remembered or {}, progress=progress, cancelled=cancelled
+    )
+    facts = scan.run()
     metadata = None
     if full:
         metadata, problems = read_metadata(v2, facts, progress, cancelled)
         report(facts.problems, problems)
-    return _account(v2, facts, metadata, start)
-
-
-def _account(v2: str, facts: Facts, metadata: Metadata | None, start: float) -> Usage:
     graph = Graph(facts)
-    held_by, reached_by = [], []
+    report(facts.problems, check(v2, facts, graph.absent))
+    return Reading(facts, graph, metadata, began)
+
+
+def account(reading: Reading) -> Usage:
+    """The accounting of a reading; asks the disk nothing."""
+    facts, graph = reading.facts, reading.graph
+    held_by: list[set[int]] = []
+    reached_by: list[set[int]] = []
+    untagged_revisions: list[int] = []
     for repository in facts.repositories:
         tagged_revisions = graph.tagged(repository)
         held = graph.reached(tagged_revisions)
+        rest = repository.revisions - tagged_revisions
         held_by.append(held)
-        reached_by.append(held | graph.reached(repository.revisions - tagged_revisions))
-    referenced: set[int] = set()
-    shared: set[int] = set()
-    for blobs in reached_by:
-        shared |= referenced & blobs
-        referenced |= blobs
+        reached_by.append(held | graph.reached(rest))
+        untagged_revisions.append(len(rest))
+    shared = shared_of(reached_by)
+    referenced: set[int] = set().union(*reached_by)
     tagged: set[int] = set().union(*held_by)
     orphans = set(range(len(graph.sizes))) - referenced
     young = {number for number in orphans if graph.digests[number] in facts.young}
-    report(facts.problems, check(v2, facts, graph.absent))
 
     def amount(blobs: set[int]) -> Amount:
         return Amount(len(blobs), graph.bytes_of(blobs))
 
     by_repository = []
-    for repository, blobs, held in zip(facts.repositories, reached_by, held_by, strict=True):
+    for repository, blobs, held, without_tag in zip(
+        facts.repositories, reached_by, held_by, untagged_revisions, strict=True
+    ):
         total, total_held = graph.bytes_of(blobs), graph.bytes_of(held)
         by_repository.append(
             RepositoryUsage(
@@ -206,21 +159,122 @@ def _account(v2: str, facts: Facts, metadata: Metadata | None, start: float) -> 
                 tagged_bytes=total_held,
                 tagged_exclusive_bytes=graph.bytes_of(held - shared),
                 untagged_bytes=total - total_held,
+                untagged_revisions=without_tag,
             )
         )
+    homes = _homes(facts.repositories, reached_by, shared)
+    by_namespace = _by_namespace(graph, by_repository, reached_by, held_by, homes)
+    tagged_shared = amount(tagged & shared)
     return Usage(
         repositories=len(facts.repositories),
         tags=sum(len(repository.tags) for repository in facts.repositories),
         blobs=Amount(len(graph.sizes), sum(graph.sizes)),
         tagged=amount(tagged),
         tagged_exclusive=amount(tagged - shared),
-        tagged_shared=amount(tagged & shared),
+        tagged_shared=tagged_shared,
         untagged=amount(referenced - tagged),
         orphans=amount(orphans),
         in_flight=amount(young),
-        uploads=Amount(facts.uploads, facts.upload_bytes),
+        uploads=Amount(len(facts.uploads), sum(upload.bytes for upload in facts.uploads)),
+        foreign=_foreign(facts),
+        untagged_revisions=sum(untagged_revisions),
+        shared_across_bytes=tagged_shared.bytes - sum(each.shared_inside_bytes for each in by_namespace),
         by_repository=tuple(by_repository),
+        by_namespace=tuple(by_namespace),
         problems=tuple(sorted(facts.problems)),
-        seconds=time.perf_counter() - start,
-        metadata=metadata,
+        seconds=time.perf_counter() - reading.began,
+        metadata=reading.metadata,
     )
+
+
+def shared_of(reached_by: Iterable[set[int]]) -> set[int]:
+    """The blobs that more than one of these sets has."""
+    seen: set[int] = set()
+    shared: set[int] = set()
+    for blobs in reached_by:
+        shared |= seen & blobs
+        seen |= blobs
+    return shared
+
+
+def _foreign(facts: Facts) -> Amount:
+    """Layers that lie elsewhere by design and not here, each once, by the size that a manifest claims."""
+    claimed: dict[str, int] = {}
+    for manifest in facts.manifests.values():
+        claimed.update(manifest.foreign)
+    sizes = [size for digest, size in claimed.items() if digest not in facts.blobs]
+    return Amount(len(sizes), sum(sizes))
+
+
+def _homes(repositories: Sequence[RepositoryFacts], reached_by: Sequence[set[int]], shared: set[int]) -> dict[int, str]:
+    """The smallest namespace that holds all repositories which reach a shared blob; "" if there is none."""
+    homes: dict[int, str] = {}
+    for repository, blobs in zip(repositories, reached_by, strict=True):
+        narrowed: dict[str, str] = {}
+        for blob in blobs & shared:
+            before = homes.get(blob)
+            if before is None:
+                homes[blob] = repository.name
+                continue
+            common = narrowed.get(before)
+            if common is None:
+                common = narrowed[before] = _common(before, repository.name)
+            homes[blob] = common
+    return homes
+
+
+def _common(one: str, other: str) -> str:
+    """The components that two names begin with."""
+    common: list[str] = []
+    for left, right in zip(one.split("/"), other.split("/"), strict=False):
+        if left != right:
+            break
+        common.append(left)
+    return "/".join(common)
+
+
+def namespaces_of(name: str) -> list[str]:
+    """The namespaces that a repository lies in, the largest first: `a/b/c` lies in `a` and `a/b`."""
+    return [name[:position] for position, letter in enumerate(name) if letter == "/"]
+
+
+def _by_namespace(
+    graph: Graph,
+    by_repository: Sequence[RepositoryUsage],
+    reached_by: Sequence[set[int]],
+    held_by: Sequence[set[int]],
+    homes: Mapping[int, str],
+) -> list[NamespaceUsage]:
+    members: dict[str, list[int]] = {}
+    for number, repository in enumerate(by_repository):
+        for namespace in namespaces_of(repository.name):
+            members.setdefault(namespace, []).append(number)
+    for number, repository in enumerate(by_repository):
+        if repository.name in members:
+            members[repository.name].append(number)
+    living = homes.keys()
+    inside: dict[str, int] = {}
+    for blob in living & set().union(*held_by):
+        inside[homes[blob]] = inside.get(homes[blob], 0) + graph.sizes[blob]
+    found = []
+    for namespace in sorted(members):
+        numbers = members[namespace]
+        shared: set[int] = set().union(*(reached_by[number] & living for number in numbers))
+        shared_held: set[int] = set().union(*(held_by[number] & living for number in numbers))
+        alone = sum(by_repository[number].exclusive_bytes for number in numbers)
+        alone_held = sum(by_repository[number].tagged_exclusive_bytes for number in numbers)
+        below = f"{namespace}/"
+        own = {blob for blob in shared if homes[blob] == namespace or homes[blob].startswith(below)}
+        found.append(
+            NamespaceUsage(
+                name=namespace,
+                repositories=len(numbers),
+                tags=sum(by_repository[number].tags for number in numbers),
+                bytes=alone + graph.bytes_of(shared),
+                exclusive_bytes=alone + graph.bytes_of(own),
+                tagged_bytes=alone_held + graph.bytes_of(shared_held),
+                tagged_exclusive_bytes=alone_held + graph.bytes_of(own & shared_held),
+                shared_inside_bytes=inside.get(namespace, 0),
+            )
+        )
+    return found

@@ -229,7 +229,9 @@ def keep(manifests: list[Manifest], raw: Mapping[Digest, bytes], raw_configs: Ma
     ]
     with transaction.atomic():
         insert(Content, ("digest", "media_type", "raw"), sorted(contents))
-        insert(IndexedBlob, ("digest", "bytes"), sorted(sizes.items()))
+        diff_ids = _diff_ids(manifests, parsed)
+        blobs = sorted((digest, size, diff_ids.get(digest, "")) for digest, size in sizes.items())
+        insert(IndexedBlob, ("digest", "bytes", "diff_id"), blobs)
         already = known_digests(m.digest for m in manifests)
         new = [m for m in manifests if m.digest not in already]
         insert_objects(IndexedManifest, [_row(m, parsed) for m in new])
@@ -270,6 +272,17 @@ def _keep_parts(manifests: list[Manifest], parsed: Mapping[Digest, ImageConfig])
     # Somebody else may have kept the same manifest in this moment; nothing tells its labels from ours.
     ManifestLabel.objects.filter(manifest__in=ids.values()).delete()
     insert(ManifestLabel, ("manifest_id", "key", "value"), labels)
+
+
+def _diff_ids(manifests: Iterable[Manifest], parsed: Mapping[Digest, ImageConfig]) -> dict[Digest, str]:
+    """Of each layer the digest of its uncompressed content, where its image's config gives one for every layer."""
+    found: dict[Digest, str] = {}
+    for manifest in manifests:
+        config = parsed.get(manifest.config.digest) if manifest.config else None
+        if config and len(config.diff_ids) == len(manifest.layers):
+            pairs = zip(manifest.layers, config.diff_ids, strict=True)
+            found.update((layer.digest, diff_id) for layer, diff_id in pairs if is_digest(diff_id))
+    return found
 
 
 def _positions(manifest: Manifest) -> dict[Digest, tuple[int, bool]]:

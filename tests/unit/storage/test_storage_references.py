@@ -60,7 +60,7 @@ def test_agrees_with_the_full_parser(document: dict[str, Any]) -> None:
     assert digests(content) == {descriptor.digest for descriptor in manifest.content()}
     assert digests(children) == {descriptor.digest for descriptor in manifest.children}
     assert digests([subject]) == ({manifest.subject.digest} if manifest.subject else set())
-    assert digests(foreign) == {layer.digest for layer in manifest.layers if layer.is_foreign}
+    assert digests(digest for digest, _ in foreign) == {layer.digest for layer in manifest.layers if layer.is_foreign}
 
 
 def digests(texts: Iterable[str]) -> set[str]:

@@ -364,6 +364,7 @@ def test_the_json_object_has_the_promised_shape(tree: Tree) -> None:
         "tagged_bytes",
         "tagged_exclusive_bytes",
         "untagged_bytes",
+        "untagged_revisions",
     }
     assert document["problems"] == [{"code": "stray-file", "path": "repositories/stray", "bytes": 3}]
     assert isinstance(document["seconds"], float)
