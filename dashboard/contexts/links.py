@@ -65,6 +65,46 @@ def storage(registry: Registry) -> str:
     return reverse("storage", args=[registry.slug])
 
 
+def storage_of(registry: Registry, namespace: str) -> str:
+    """The storage page, its map gone into a namespace."""
+    return with_query(storage(registry), **{"in": namespace}) + ("#map" if namespace else "")
+
+
+def storage_repositories(registry: Registry, *, sort: str = "", namespace: str = "") -> str:
+    """Every repository on the disk."""
+    return with_query(reverse("storage-repositories", args=[registry.slug]), sort=sort, namespace=namespace)
+
+
+def storage_layers(registry: Registry) -> str:
+    """The largest blobs on the disk."""
+    return reverse("storage-layers", args=[registry.slug])
+
+
+def storage_problems(registry: Registry) -> str:
+    """What the last scan found malformed."""
+    return reverse("storage-problems", args=[registry.slug])
+
+
+def cancel_job(registry: Registry, job: object) -> str:
+    """Where the end of a job is asked for."""
+    return reverse("cancel-job", args=[registry.slug, job])
+
+
+def repository_storage(registry: Registry, name: str) -> str:
+    """What one repository takes on the disk."""
+    return reverse("repository-storage", args=[registry.slug, name])
+
+
+def untagged(registry: Registry, name: str) -> str:
+    """The untagged images of a repository."""
+    return reverse("untagged", args=[registry.slug, name])
+
+
+def registry_untagged(registry: Registry) -> str:
+    """The untagged images of a registry."""
+    return reverse("registry-untagged", args=[registry.slug])
+
+
 def activity(registry: Registry, name: str = "") -> str:
     """What happened on the registry, or in one repository."""
     if name:

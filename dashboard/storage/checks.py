@@ -25,17 +25,23 @@ def check(v2: str, facts: Facts, absent: set[str]) -> Iterator[Problem]:
     missing = {
         digest for digest in absent if not is_digest(digest) or not os.path.isfile(f"{v2}/{layout.blob_data(digest)}")
     }
-    suspects = {
-        digest
-        for digest, manifest in facts.manifests.items()
-        if manifest.children or not missing.isdisjoint(manifest.content)
-    }
+    stored_size = facts.blobs.get
+    suspects: set[str] = set()
+    wrong: set[str] = set()
+    for digest, manifest in facts.manifests.items():
+        for blob, size in zip(manifest.content, manifest.sizes, strict=False):
+            if stored_size(blob, size) != size and size >= 0:
+                wrong.add(digest)
+        if manifest.children or digest in wrong or not missing.isdisjoint(manifest.content):
+            suspects.add(digest)
     for repository in facts.repositories:
         yield from _dangling_tags(v2, repository)
         for revision in repository.revisions & suspects:
             manifest = facts.manifests[revision]
             yield from _missing_children(v2, repository, revision, manifest)
             yield from _unservable(v2, repository, revision, manifest, missing)
+            if revision in wrong:  # a blob of another size cannot be what was pushed
+                yield Problem("blob-size", _revision_path(repository, revision), len(revision))
 
 
 def _dangling_tags(v2: str, repository: RepositoryFacts) -> Iterator[Problem]:

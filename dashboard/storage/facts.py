@@ -12,6 +12,7 @@ PROBLEM_CODES = frozenset(
     (
         "blob-missing",
         "blob-name",
+        "blob-size",
         "blob-unprotected",
         "blob-without-data",
         "child-missing",
@@ -48,14 +49,15 @@ class Problem(NamedTuple):
 class ManifestFacts(NamedTuple):
     """What a manifest refers to, as `references.references_of` reads it.
 
-    `foreign` are those of `content` that lie elsewhere by design, with the bytes that the manifest claims. Untrusted
-    text: not all need be digests.
+    `foreign` are those of `content` that lie elsewhere by design, with the bytes that the manifest claims; `sizes` the
+    bytes claimed of each of `content` (-1: not said). Untrusted text: not all need be digests.
     """
 
     content: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     subject: str = ""
     foreign: tuple[tuple[str, int], ...] = ()
+    sizes: tuple[int, ...] = ()
 
 
 class UploadFacts(NamedTuple):

@@ -18,7 +18,7 @@ from typing import Any
 from .facts import Facts
 from .references import References
 
-_HEADER = b"strata manifests 1\n"
+_HEADER = b"strata manifests 1\n"  # another number wherever References change
 _HASH_BYTES = 32
 MAX_BYTES = 512 * 1024 * 1024
 
@@ -47,7 +47,7 @@ def save(path: Path, facts: Facts) -> None:
         return tuple([seen.setdefault(text, text) for text in texts])
 
     manifests: dict[str, tuple[Any, ...]] = {
-        digest: (once(manifest.content), once(manifest.children), manifest.subject, manifest.foreign)
+        digest: (once(manifest.content), once(manifest.children), manifest.subject, *manifest[3:])
         for digest, manifest in facts.manifests.items()
     }
     body = marshal.dumps(manifests)

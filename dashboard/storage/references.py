@@ -14,9 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing itself takes as long to import as all the rest
     from typing import Any
 
-# Config and layers; children; subject or an empty text; those layers that lie elsewhere by design. Plain text as the
-# pusher wrote it: whether it is a digest is asked where it matters, not a hundred thousand times here.
-References = tuple[tuple[str, ...], tuple[str, ...], str, tuple[tuple[str, int], ...]]
+# Config and layers; children; subject or an empty text; those layers that lie elsewhere by design; the bytes that are
+# claimed of config and layers, in their order (-1: not said). Plain text as the pusher wrote it: whether it is a digest
+# is asked where it matters, not a hundred thousand times here.
+References = tuple[tuple[str, ...], tuple[str, ...], str, tuple[tuple[str, int], ...], tuple[int, ...]]
 
 _MAX_CLAIMED = 2**44  # bytes; no layer is larger
 
@@ -33,21 +34,24 @@ def references_of(raw: bytes) -> References | None:
         return None
     kind = _media_type(document)
     if kind in _LEGACY:
-        return _texts(document.get("fsLayers"), "blobSum"), (), "", ()
+        return _texts(document.get("fsLayers"), "blobSum"), (), "", (), ()
     content: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     foreign: tuple[tuple[str, int], ...] = ()
+    sizes: tuple[int, ...] = ()
     if kind not in _INDEX:
         layers = document.get("layers")
         if not layers and kind not in _IMAGE:
             layers = document.get("blobs")
-        content = _texts([document.get("config")], "digest") + _texts(layers, "digest")
+        stored = [document.get("config"), *layers] if isinstance(layers, list) else [document.get("config")]
+        content = _texts(stored, "digest")
+        sizes = tuple([_claimed(each) for each in stored if type(each) is dict and type(each.get("digest")) is str])
         foreign = _foreign(layers)
     if kind not in _IMAGE:
         children = _texts(document.get("manifests"), "digest")
     subject = document.get("subject")
     subject = subject.get("digest") if isinstance(subject, dict) else ""
-    return content, children, subject if isinstance(subject, str) else "", foreign
+    return content, children, subject if isinstance(subject, str) else "", foreign, sizes
 
 
 def _media_type(document: dict[str, Any]) -> str:
@@ -71,12 +75,14 @@ def _foreign(layers: Any) -> tuple[tuple[str, int], ...]:
     if not isinstance(layers, list):
         return ()
     elsewhere = [entry for entry in layers if type(entry) is dict and entry.get("urls") and _is_foreign(entry)]
-    return tuple([(entry["digest"], _claimed(entry)) for entry in elsewhere if type(entry.get("digest")) is str])
+    return tuple(
+        [(entry["digest"], max(0, _claimed(entry))) for entry in elsewhere if type(entry.get("digest")) is str]
+    )
 
 
 def _claimed(entry: dict[str, Any]) -> int:
     size = entry.get("size")
-    return size if type(size) is int and 0 <= size < _MAX_CLAIMED else 0
+    return size if type(size) is int and 0 <= size < _MAX_CLAIMED else -1
 
 
 def _is_foreign(entry: dict[str, Any]) -> bool:

@@ -1,27 +1,77 @@
-"""The storage page, and Scan now."""
+"""The storage of a registry: the page, all repositories on the disk, the largest layers, problems; and Scan now."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.contexts.storage import storage_page
+from dashboard.contexts.storage_lists import FIELDS, layers_page, problems_page, repositories_page, repository_record
+from dashboard.models import UsageSnapshot
 from dashboard.services import access as gate
-from dashboard.services import status, usage
+from dashboard.services import status, usage, usage_lists, usage_overview
+from dashboard.services.access import Access, Visible
+from dashboard.services.index import lists
+from dashboard.services.index.update import state_of
 
-from .pages import enter, render_page
+from .pages import as_file, enter, export_format, list_query, render_page
+
+MAX_NAMESPACE = 300
 
 
 @require_safe
 def storage(request: HttpRequest, slug: str) -> HttpResponse:
-    """The last scan, its age, and how the current one goes; for htmx the progress alone."""
+    """The last scan, its age, and how the current one goes; for htmx the progress alone, or the map gone into."""
     access = enter(request, slug, section="storage")
-    snapshot = usage.latest(access.registry)
-    names = [row["name"] for row in snapshot.report["by_repository"]] if snapshot else []
-    visible = {name for name, answer in gate.readable(access, names).items() if answer is True}
-    page = storage_page(access, snapshot, usage.last_scan(access.registry), status.storage_of(access.registry), visible)
-    return render_page(request, "storage.html", {"page": page}, fragment="scan")
+    snapshot, visible = _last(access)
+    namespace = request.GET.get("in", "").replace("\0", "").strip("/")[:MAX_NAMESPACE]
+    found = None
+    if snapshot is not None:
+        found = usage_overview.overview(access.registry, snapshot, visible, namespace)
+        if namespace and found.map is None:
+            return redirect("storage", slug=access.registry.slug)
+    page = storage_page(access, found, usage.last_scan(access.registry), status.storage_of(access.registry))
+    fragment = "map" if request.headers.get("HX-Target") == "map" else "scan"
+    return render_page(request, "storage.html", {"page": page}, fragment=fragment)
+
+
+@require_safe
+def repositories(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """Every repository on the disk that this person may see, to be sorted."""
+    access = enter(request, slug, section="storage")
+    snapshot, visible = _last(access)
+    if snapshot is None:
+        return redirect("storage", slug=access.registry.slug)
+    query = list_query(request, usage_lists.COLUMNS, usage_lists.DEFAULT_ORDER)
+    if file_format := export_format(request):
+        records = (repository_record(row) for row in usage_lists.exported(snapshot, visible, query))
+        return as_file(records, FIELDS, file_format, f"{access.registry.slug}-storage")
+    found = usage_lists.repositories(snapshot, visible, query)
+    page = repositories_page(access, snapshot, query, found)
+    return render_page(request, "storage_repositories.html", {"page": page}, fragment="list")
+
+
+@require_safe
+def layers(request: HttpRequest, slug: str) -> HttpResponse:
+    """The largest blobs, and layers that are stored several times."""
+    access = enter(request, slug, section="storage")
+    snapshot, visible = _last(access)
+    if snapshot is None:
+        return redirect("storage", slug=access.registry.slug)
+    found = usage_overview.largest(access.registry, snapshot, visible)
+    return render_page(request, "storage_layers.html", {"page": layers_page(access, found)})
+
+
+@require_safe
+def problems(request: HttpRequest, slug: str) -> HttpResponse:
+    """What the last scan found malformed, and repositories without tags."""
+    access = enter(request, slug, section="storage")
+    snapshot, visible = _last(access)
+    if snapshot is None:
+        return redirect("storage", slug=access.registry.slug)
+    found = usage_overview.problems(snapshot, visible)
+    return render_page(request, "storage_problems.html", {"page": problems_page(access, found)})
 
 
 @require_POST
@@ -30,5 +80,10 @@ def scan(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug, section="storage")
     gate.has_rights_per_repository(access)
     if access.registry.storage_root:
-        usage.ask_for_scan(registry=access.registry, user=access.user)
+        usage.ask_for_scan(registry=access.registry, user=access.user, full="full" in request.POST)
     return redirect("storage", slug=access.registry.slug)
+
+
+def _last(access: Access) -> tuple[UsageSnapshot | None, Visible]:
+    visible, _ = lists.seen(access, state_of(access.registry))
+    return usage.latest(access.registry), visible

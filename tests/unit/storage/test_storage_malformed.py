@@ -178,8 +178,8 @@ CASES: dict[str, tuple[Callable[[Path], object], Problem]] = {
         Problem("symlink-loop", "repositories/slash", 0),
     ),
     "fan-out that leads to an ancestor": (
-        lambda v2: (v2 / f"{BLOBS}/00").symlink_to(v2),
-        Problem("symlink-loop", f"{BLOBS}/00", 0),
+        lambda v2: (v2 / f"{BLOBS}/0f").symlink_to(v2),
+        Problem("symlink-loop", f"{BLOBS}/0f", 0),
     ),
     "blob that leads to an ancestor": (
         lambda v2: lead(v2 / f"{BLOBS}/ab/{HEX}", ".."),

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.storage.usage import Amount, measure
+from dashboard.storage.detail import Detail
+from dashboard.storage.usage import Amount, account, take
 from tests.unit.storage.trees import Tree
 
 NOW = 1_900_000_000.0
-REPOSITORIES = ("a", "a/b", "c")
+REPOSITORIES = ("a", "a/b", "a/b/c", "d")
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,27 @@ class World:
             found |= self.reaches(repository, child)
         return found
 
+    def reaches_alone(self, repository: str, revision: str) -> set[str]:
+        """Without what its children reach by themselves: they are asked one by one."""
+        return {revision} | self.content[revision] | self.children[revision]
+
+    def held_by(self, repository: str, tag: str) -> set[str]:
+        """The revisions that one tag holds."""
+        return self.holding(repository, {self.tags[repository, tag]})
+
+    def held_by_others(self, repository: str, tag: str) -> set[str]:
+        """The revisions that the other tags of the repository hold."""
+        roots = {digest for (where, name), digest in self.tags.items() if where == repository and name != tag}
+        return self.holding(repository, roots)
+
     def held(self, repository: str) -> set[str]:
-        """The revisions that are not untagged, by repeating the definition until nothing is added."""
+        """The revisions that are not untagged."""
+        return self.holding(repository, {d for (where, _), d in self.tags.items() if where == repository})
+
+    def holding(self, repository: str, roots: set[str]) -> set[str]:
+        """What these hold, by repeating the definition until nothing is added."""
         ours = self.revisions[repository]
-        held = {digest for (where, _), digest in self.tags.items() if where == repository} & ours
+        held = roots & ours
         while True:
             more = held | {child for revision in held for child in self.children[revision] & ours}
             more |= {revision for revision in ours if self.subject.get(revision) in held}
@@ -63,11 +82,11 @@ small = st.integers(0, 6)
 pushes = st.lists(
     st.builds(
         Pushed,
-        repository=st.integers(0, 2),
+        repository=st.integers(0, 3),
         layers=st.lists(small, max_size=3).map(tuple),
         children=st.lists(small, max_size=3).map(tuple),
         subject=st.none() | small,
-        also_in=st.none() | st.integers(0, 2),
+        also_in=st.none() | st.integers(0, 3),
         deleted=st.booleans(),
         tags=st.lists(st.sampled_from(["v1", "v2", "latest"]), max_size=2).map(tuple),
     ),
@@ -96,7 +115,8 @@ def test_parts_sum_to_the_disk_and_agree_with_the_words(
         for path in litter:
             tree.write(tree.v2 / path, b"litter")
 
-        usage = measure(tree.root, now=NOW)
+        reading = take(tree.root, now=NOW)
+        usage, detail = account(reading), Detail(reading)
 
         assert usage.tagged.bytes + usage.untagged.bytes + usage.orphans.bytes + usage.uploads.bytes == stored
         assert usage.uploads == Amount(len(uploads), sum(uploads))
@@ -130,6 +150,42 @@ def test_parts_sum_to_the_disk_and_agree_with_the_words(
             assert repository.tagged_bytes == amount(held[name]).bytes
             assert repository.tagged_exclusive_bytes == amount(held[name] - others).bytes
             assert repository.untagged_bytes == amount(reach[name] - held[name]).bytes
+            assert repository.untagged_revisions == len(world.revisions[name] - world.held(name))
+        assert usage.untagged_revisions == sum(row.untagged_revisions for row in usage.by_repository)
+
+        homes = {d: common([name for name in REPOSITORIES if d in reach[name]]) for d in referenced}
+        shared = {d for d in referenced if sum(d in reach[name] for name in REPOSITORIES) > 1}
+        namespaces = {row.name: row for row in usage.by_namespace}
+        for name, row in namespaces.items():
+            members = [each for each in REPOSITORIES if each == name or each.startswith(f"{name}/")]
+            others = set().union(*(reach[each] for each in REPOSITORIES if each not in members))
+            inside = set().union(*(reach[each] for each in members))
+            tagged_inside = set().union(*(held[each] for each in members))
+            assert row.bytes == amount(inside).bytes
+            assert row.exclusive_bytes == amount(inside - others).bytes
+            assert row.tagged_bytes == amount(tagged_inside).bytes
+            assert row.tagged_exclusive_bytes == amount(tagged_inside - others).bytes
+            assert row.shared_inside_bytes == amount({d for d in tagged & shared if homes[d] == name}).bytes
+        assert usage.shared_across_bytes == amount({d for d in tagged & shared if homes[d] == ""}).bytes
+        alone = sum(row.tagged_exclusive_bytes for row in usage.by_repository)
+        between = sum(row.shared_inside_bytes for row in usage.by_namespace)
+        assert alone + between + usage.shared_across_bytes == usage.tagged.bytes, "each byte lies in one place"
+
+        for name, tags in detail.tags():
+            for tag in tags:
+                mine = world.held_by(name, tag.tag)
+                theirs = world.revisions[name] - mine | world.held_by_others(name, tag.tag)
+                needed = set().union(*(world.reaches_alone(name, revision) for revision in theirs))
+                elsewhere = set().union(*(reach[other] for other in REPOSITORIES if other != name))
+                holds = set().union(*(world.reaches(name, revision) for revision in mine))
+                assert tag.bytes == amount(holds).bytes
+                assert tag.exclusive_bytes == amount(holds - needed - elsewhere).bytes
+
+
+def common(names: list[str]) -> str:
+    """The components that all of these names begin with."""
+    columns = zip(*(name.split("/") for name in names), strict=False)
+    return "/".join(column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns))
 
 
 def build(tree: Tree, pushes: list[Pushed], sizes: list[int]) -> World:

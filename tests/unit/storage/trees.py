@@ -39,11 +39,12 @@ class Tree:
         self, repository: str, layers: Sequence[str], *, config: str = "", subject: str = "", note: str = ""
     ) -> str:
         """An image that `repository` holds; `note` makes it different from another of the same layers."""
+        config = config or self.blob(f"config of {note}", 2)
         document: dict[str, Any] = {
             "schemaVersion": 2,
             "mediaType": OCI_IMAGE,
-            "config": {"mediaType": OCI_CONFIG, "digest": config or self.blob(f"config of {note}", 2), "size": 2},
-            "layers": [{"mediaType": OCI_LAYER, "digest": layer, "size": 1} for layer in layers],
+            "config": {"mediaType": OCI_CONFIG, "digest": config, "size": self.size_of(config)},
+            "layers": [{"mediaType": OCI_LAYER, "digest": layer, "size": self.size_of(layer)} for layer in layers],
             "annotations": {"note": note},
         }
         if subject:
@@ -99,6 +100,11 @@ class Tree:
         self.write(base / "startedat", b"2026-11-24T00:00:00Z")
         self.write(base / "data", b"u" * size)
         return base
+
+    def size_of(self, digest: str) -> int:
+        """Bytes of a blob as a manifest names them; 1 for one that is not here."""
+        path = self.data_path(digest)
+        return path.stat().st_size if path.is_file() else 1
 
     def data_path(self, digest: str) -> Path:
         """Where a blob's bytes lie."""

@@ -1,0 +1,46 @@
+"""What one repository takes on the disk."""
+
+from __future__ import annotations
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from dashboard.contexts.repository_storage import repository_storage_page
+from dashboard.services import untagged, usage_growth, usage_lists
+from dashboard.services.access import Visible
+from dashboard.services.index import lists
+from dashboard.services.index.tag_list import repository_row
+from dashboard.services.index.update import state_of
+
+from .pages import enter, list_query, render_page, repository_name
+
+
+@require_safe
+def of_repository(request: HttpRequest, slug: str, repository: str) -> HttpResponse:
+    """Its bytes by what needs them, tag by tag, whom it shares with, and how it grew."""
+    access = enter(request, slug)
+    name = repository_name(repository)
+    state = state_of(access.registry)
+    lists.enter(access, state, name)
+    measured = usage_lists.repository(access.registry, name)
+    if measured is None and repository_row(access.registry, name) is None:
+        access.session.tags(name)  # says itself that there is none
+    query = list_query(request, usage_lists.TAG_COLUMNS, usage_lists.DEFAULT_TAG_ORDER)
+    visible, _ = lists.seen(access, state)
+    page = repository_storage_page(
+        access,
+        name,
+        measured,
+        tags=usage_lists.tags(measured.row, query) if measured else None,
+        largest=usage_lists.largest_tags(measured.row) if measured else [],
+        partners=usage_lists.partners(measured, visible) if measured else [],
+        points=usage_growth.repository_points(access.registry, name),
+        query=query,
+        now=timezone.now(),
+    )
+    row = repository_row(access.registry, name)
+    scope = untagged.Scope(access.registry, state, Visible(Q()), name)
+    context = {"page": page, "tags": row.tags if row else None, "untagged": untagged.count(scope)}
+    return render_page(request, "repository_storage.html", context, fragment="list")
