@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import os
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_q.models import OrmQ
 from selectolax.lexbor import LexborHTMLParser as HTMLParser
 from selectolax.lexbor import LexborNode
 
 from dashboard import tasks
-from dashboard.contexts.storage_problems import CURES
-from dashboard.models import Job, Registry, UsageSnapshot, User
+from dashboard.contexts import formats
+from dashboard.contexts.storage_problems import NATURES
+from dashboard.models import Job, MeasuredRepository, Registry, UsageSnapshot, User
 from dashboard.services import connections, credentials, jobs, usage
+from dashboard.services.index.sort_keys import name_key
 from dashboard.storage.facts import PROBLEM_CODES
 from tests.fake_registry import FakeRegistry
 from tests.support.token_server import TokenUser
@@ -102,7 +108,8 @@ def test_by_repository_shows_exclusive_shared_and_untagged(as_jonas: Client, reg
         row.css(".name")[0].text(): [int(d.attributes["value"] or 0) for d in row.css("td data")]
         for row in page.css("table.by-repository tbody tr")
     }
-    report = {row["name"]: row for row in UsageSnapshot.objects.get().report["by_repository"]}
+    rows_of = MeasuredRepository.objects.values("name", "bytes", "exclusive_bytes", "untagged_bytes")
+    report = {row["name"]: row for row in rows_of}
     assert list(rows) == ["team/app", "team/web"], "the largest first"
     app = report["team/app"]
     assert rows["team/app"] == [
@@ -121,14 +128,14 @@ def test_the_registry_bar_has_a_piece_for_each_part(as_jonas: Client, registry: 
     assert sum(widths) == pytest.approx(100, abs=0.001)
     classes = [rect.attributes["class"] for rect in page.css(".disk-wide rect")]
     assert classes == ["seg own", "seg own", "seg shared", "seg untagged", "seg orphan", "seg upload"]
-    assert page.css(".disk-wide a")[0].attributes["href"] == "/registries/default/team/app/"
+    assert page.css(".disk-wide a")[0].attributes["href"] == "/registries/default/team/app/-/storage/"
 
 
 def test_problems_are_listed_with_their_cure(as_jonas: Client, registry: Registry, tree: Tree) -> None:
     tree.tag("team/web", "broken", "sha256:" + "0" * 64)
     _scan(registry)
     text = _one(_page(as_jonas), ".problem-list").text()
-    assert "tag-points-nowhere" in text
+    assert "A tag points nowhere" in text
     assert "repositories/team/web/_manifests/tags/broken" in text
     assert "Push it again, or delete the tag." in text
 
@@ -196,10 +203,23 @@ def test_names_are_shown_only_to_who_may_read_them_and_sums_stay_true(
             fake.push_image("team/app", "1.0")
             fake.push_image("secret/thing", "1.0")
             credentials.store(user=jonas, registry=row, username="jonas", password="his own password")
+            for name in ("team/app", "secret/thing"):
+                key = name_key(name)
+                row.repositories.create(name=name, sort_key=key, tree_key=key, read_at=timezone.now())
             _scan(row)
             page = _page(as_jonas)
-    assert "secret" not in (page.html or "")
-    assert "And others that you cannot see." in page.text()
+            others = [as_jonas.get(f"{URL}{each}/").content.decode() for each in ("repositories", "layers", "problems")]
+            others.append(as_jonas.get(f"{URL}repositories/?format=csv").getvalue().decode())
+            others.append(as_jonas.get("/registries/default/team/app/-/storage/").content.decode())
+            hidden = as_jonas.get("/registries/default/secret/thing/-/storage/")
+            gone_in = as_jonas.get(f"{URL}?in=secret")
+    for html in (page.html or "", *others):
+        assert "secret" not in html
+        assert "team/app" in html or "Problems of the storage" in html
+    assert "And 1 other that you cannot see." in page.text()
+    assert "others: " in _one(page, ".treemap").text(), "the map sums to all that is tagged"
+    assert hidden.status_code in (403, 404)
+    assert (gone_in.status_code, gone_in["Location"]) == (302, URL)
     assert sum(_bytes(page, "table.balance tbody .f-size")[:5]) == tree.data_bytes()
 
 
@@ -217,6 +237,140 @@ def test_without_an_accepted_credential_nothing_of_the_storage_is_shown(as_jonas
     assert response.status_code == 403
     assert "What is your name and password on r.test?" in response.content.decode()
     assert "secret" not in response.content.decode()
+
+
+def test_the_map_is_gone_into_and_its_tiles_are_each_byte_once(
+    as_jonas: Client, registry: Registry, tree: Tree
+) -> None:
+    tree.tag("solo", "1.0", tree.image("solo", [tree.blob("shared layer", 4096), tree.blob("solo layer", 60)]))
+    _scan(registry)
+    snapshot = UsageSnapshot.objects.get()
+
+    page = _page(as_jonas)
+    titles = [node.text() for node in page.css(".treemap title")]
+    assert f"shared by several: {_size(4096 + 2)}" in titles
+    assert titles[0] == "team: 4.6\xa0KiB, go in", "the largest first"
+    assert {title.partition(":")[0] for title in titles} == {
+        "team",
+        "team/app",
+        "team/web",
+        "solo",
+        "shared by several",
+    }
+    (link,) = [a for a in page.css(".treemap a") if "go in" in (a.attributes["aria-label"] or "")]
+    assert link.attributes["href"] == f"{URL}?in=team#map"
+
+    fragment = as_jonas.get(f"{URL}?in=team", headers={"HX-Request": "true", "HX-Target": "map"}).content.decode()
+    inside = HTMLParser(fragment)
+    assert [node.text() for node in inside.css(".treemap text")] == ["app", "3.5\xa0KiB", "web", "1.1\xa0KiB"]
+    assert "tagged in team alone" in inside.text()
+    assert [a.attributes["href"] for a in inside.css(".map-way a")] == [URL]
+    assert inside.css_first("table") is None, "only the map is sent"
+    own = MeasuredRepository.objects.values_list("tagged_exclusive_bytes", flat=True)
+    assert sum(own) + snapshot.report["shared_across_bytes"] == snapshot.tagged_bytes
+
+
+def _size(count: int) -> str:
+    return str(formats.size(count))
+
+
+def test_reasons_come_from_the_figures_the_largest_first(as_jonas: Client, registry: Registry, tree: Tree) -> None:
+    os.utime(tree.repository("team/app") / "_uploads/11111111-1111-4111-8111-111111111111/startedat", (0, 0))
+    _scan(registry)
+    reasons = [" ".join(item.text().split()) for item in _page(as_jonas).css(".reasons > li")]
+    assert [text.partition(" KiB")[0].partition(" B")[0] for text in reasons] == ["3.5", "1.1"]
+    assert reasons[0].startswith("3.5 KiB are team/app alone")
+    assert "held by 1 tag." in reasons[0]
+    assert "1 image that its tag left for a newer push" in reasons[1]
+    assert "Most of it is in team/app: 1.1 KiB." in reasons[1]
+    text = _page(as_jonas).text()
+    assert "can go without touching a tag, " in text
+    assert "Unfinished; 1 older than a week" in text
+
+
+def test_the_pace_tells_when_the_disk_is_full(as_jonas: Client, registry: Registry, tree: Tree) -> None:
+    _scan(registry)
+    last = UsageSnapshot.objects.get()
+    gibibyte = 2**30
+    for days in range(1, 11):
+        UsageSnapshot.objects.create(
+            registry=registry, began_at=last.began_at - dt.timedelta(days=days), seconds=1, root="x",
+            disk_bytes=100 * gibibyte, free_bytes=50 * gibibyte, tagged_bytes=(20 - days) * gibibyte, report={},
+        )  # fmt: skip
+    UsageSnapshot.objects.filter(pk=last.pk).update(
+        tagged_bytes=20 * gibibyte, untagged_bytes=0, orphan_bytes=0, upload_bytes=0,
+        disk_bytes=100 * gibibyte, free_bytes=40 * gibibyte,
+    )  # fmt: skip
+    page = _page(as_jonas)
+    text = " ".join(page.text().split())
+    assert "At 1.0 GiB a day, the average of the last 10 days, the last 40.0 GiB are gone in about 39 days" in text
+    assert "free, about 40 days" in text
+    assert len(page.css(".chart path.a-tagged")) == 1
+    assert "full about" in _one(page, ".chart").text()
+
+
+def test_the_number_of_queries_does_not_depend_on_what_is_stored(
+    as_jonas: Client, registry: Registry, tree: Tree
+) -> None:
+    _scan(registry)
+    with CaptureQueriesContext(connection) as few:
+        _page(as_jonas)
+    for number in range(30):
+        name = f"more-{number % 7}/thing-{number}"
+        tree.tag(name, "1.0", tree.image(name, [tree.blob(f"{name} layer", 1000 + number)], note=name))
+    _scan(registry)
+    with CaptureQueriesContext(connection) as many:
+        page = _page(as_jonas)
+    assert len(many) <= len(few)
+    assert len(page.css(".treemap .tile")) > 20
+
+
+def test_all_repositories_are_sorted_filtered_and_kept_as_a_file(
+    as_jonas: Client, registry: Registry, tree: Tree
+) -> None:
+    for number in range(60):
+        name = f"many/r{number}"
+        tree.tag(name, "v", tree.image(name, [tree.blob(name, 10 * number)], config=tree.blob("c", 1), note=name))
+    _scan(registry)
+
+    def names(query: str) -> list[str]:
+        page = HTMLParser(as_jonas.get(f"{URL}repositories/{query}").content.decode())
+        return [node.text() for node in page.css(".by-repository .name")]
+
+    assert names("")[:3] == ["team/app", "team/web", "many/r59"]
+    assert len(names("")) == 50
+    assert names("?page=2")[-1] == "many/r0"
+    assert names("?sort=name")[:3] == ["many/r0", "many/r1", "many/r2"]
+    assert names("?sort=untagged")[0] == "team/app"
+    assert names("?name=r5")[:2] == ["many/r59", "many/r58"]
+    assert names("?namespace=team") == ["team/app", "team/web"]
+    rows = json.loads(as_jonas.get(f"{URL}repositories/?format=json").getvalue())
+    assert len(rows) == 62
+    assert rows[0]["repository"] == "team/app"
+    assert rows[0]["bytes"] == MeasuredRepository.objects.get(name="team/app").bytes
+
+
+def test_a_repository_shows_what_it_has_alone_with_whom_it_shares_and_each_tag(
+    as_jonas: Client, registry: Registry, tree: Tree
+) -> None:
+    _scan(registry)
+    second = tree.image("team/app", [tree.blob("second", 9000)], note="second")
+    tree.tag("team/app", "2.0", second)
+    _scan(registry)
+    page = HTMLParser(as_jonas.get("/registries/default/team/app/-/storage/").content.decode())
+    row = MeasuredRepository.objects.get(name="team/app")
+    facts = " ".join(_one(page, ".facts").text().split())
+    assert _size(row.exclusive_bytes).replace("\xa0", "") in facts
+    assert "1 untagged image" in facts
+    assert f"team/web {_size(4098)}".replace("\xa0", " ") in facts
+    tags = {
+        tr.css("th")[0].text(): [int(d.attributes["value"] or 0) for d in tr.css("data")]
+        for tr in page.css("table.ledger tbody tr")
+    }
+    assert list(tags) == ["2.0", "1.0"], "what frees most first"
+    assert tags["2.0"][1] == 9000 + 2 + tree.size_of(second)
+    assert "2.0: " in _one(page, ".treemap").text()
+    assert page.css_first(".chart") is not None, "it grew"
 
 
 class TestJobs:
@@ -271,7 +425,7 @@ class TestJobs:
         def broken(*_args: object, **_kwargs: object) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(usage, "measure", broken)
+        monkeypatch.setattr(usage, "take", broken)
         job = usage.ask_for_scan(registry=registry, user=None)
         with pytest.raises(ZeroDivisionError):
             tasks.run_job(str(job.pk))
@@ -293,5 +447,5 @@ class TestJobs:
 
 
 def test_every_problem_has_a_cure() -> None:
-    assert set(CURES) == PROBLEM_CODES
-    assert all(str(cure) for cure in CURES.values())
+    assert set(NATURES) == PROBLEM_CODES
+    assert all(str(nature.title) and str(nature.cure) for nature in NATURES.values())
