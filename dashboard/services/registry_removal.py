@@ -17,12 +17,17 @@ from dashboard.models import (
     IndexedRevision,
     IndexedTag,
     Job,
+    LargeBlob,
+    MeasuredNamespace,
+    MeasuredRepository,
+    MeasuredTag,
     Notification,
     ProtectedMove,
     PullDay,
     Registry,
     RegistryEvent,
     RepositoryBlob,
+    RepositoryGrowth,
     TagPeriod,
     TagRule,
     TrashedManifest,
@@ -42,7 +47,8 @@ class StillBusy(Exception):
 GOES: tuple[type[models.Model], ...] = (
     IndexedTag, IndexedRevision, RepositoryBlob, IndexedRepository, TrashedManifest, DeletionItem, Deletion,
     DeletionPlan, ChosenNames,
-    TagPeriod, TagRule, ProtectedMove, Notification, RegistryEvent, PullDay, UsageSnapshot, Credential, Job,
+    TagPeriod, TagRule, ProtectedMove, Notification, RegistryEvent, PullDay,
+    MeasuredTag, MeasuredRepository, MeasuredNamespace, LargeBlob, UsageSnapshot, RepositoryGrowth, Credential, Job,
 )  # fmt: skip
 """What goes with a registry and may be long, in an order in which nothing refers to what went before."""
 _WAY = {
@@ -51,6 +57,10 @@ _WAY = {
     RepositoryBlob: "repository__registry",
     TrashedManifest: "deletion__registry",
     DeletionItem: "deletion__registry",
+    MeasuredTag: "repository__snapshot__registry",
+    MeasuredRepository: "snapshot__registry",
+    MeasuredNamespace: "snapshot__registry",
+    LargeBlob: "snapshot__registry",
 }
 
 

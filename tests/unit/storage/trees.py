@@ -73,6 +73,14 @@ class Tree:
         self.hold(repository, digest)
         return digest
 
+    def hold_bytes(self, repository: str, size: int) -> str:
+        """A manifest of `size` bytes that says nothing, as a file with holes; returns its digest."""
+        digest = f"sha256:{hashlib.sha256(f'manifest of {size} bytes'.encode()).hexdigest()}"
+        self.write(self.data_path(digest), b"")
+        os.truncate(self.data_path(digest), size)
+        self.hold(repository, digest)
+        return digest
+
     def hold(self, repository: str, digest: str) -> None:
         """The link that makes a digest a revision of a repository."""
         self.link(self.revision_path(repository, digest), digest)
