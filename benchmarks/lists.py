@@ -31,6 +31,8 @@ MAX_MEBIBYTES = 200
 REPOSITORIES = 10_000
 TAGS_EACH = 10
 SORTS = ("name", "tags", "size", "exclusive", "pushed", "pulled")
+STORAGE_SORTS = ("name", "tags", "size", "exclusive", "shared", "untagged")
+SNAPSHOTS = 365
 HOME = "/registries/default/"
 
 
@@ -125,6 +127,7 @@ def _make(repositories: int, tags: int) -> dict[str, Any]:
     call_command("collectstatic", verbosity=0, interactive=False)
     start = time.perf_counter()
     _generate(repositories, tags)
+    _scan(repositories)
     keep_statistics()
     seconds = time.perf_counter() - start
     return {"repositories": repositories, "tags": repositories * TAGS_EACH + tags + 100, "seconds": seconds}
@@ -151,7 +154,10 @@ def _measure(repositories: int, runs: int) -> dict[str, Any]:
         "search: a digest": "sha256:006d616e",
     }
     found = {name: f"/search/?q={text}" for name, text in searches.items()}
-    first, times = _ask(pages | tags_pages | found, runs)
+    storage = {"storage": "-/storage/", "storage, gone into": "-/storage/?in=team-1"}
+    storage |= {f"storage by {sort}": f"-/storage/repositories/?sort={sort}" for sort in STORAGE_SORTS}
+    storage |= {"storage of a repository": "team-1/service-1/-/storage/"}
+    first, times = _ask(pages | tags_pages | found | storage, runs)
     return {
         "mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "first": first,
@@ -289,6 +295,60 @@ def _generate(repositories: int, tags: int, seed: int = 7) -> None:
     ):
         _insert(model, rows.pop(model))
     recount_exclusive(registry)
+
+
+def _scan(repositories: int, seed: int = 7) -> None:
+    """What a scan of such a registry would have found, and a year of scans before it."""
+    from datetime import timedelta
+    from pathlib import Path
+
+    from django.conf import settings
+    from django.utils import timezone
+
+    from dashboard.models import Registry, UsageSnapshot
+    from dashboard.services import usage_rows
+    from dashboard.storage.detail import Detail
+    from dashboard.storage.facts import Facts, ManifestFacts, RepositoryFacts
+    from dashboard.storage.garbage import Graph
+    from dashboard.storage.usage import Reading, account
+
+    chance, now = random.Random(seed), timezone.now()
+    registry = Registry.objects.get()
+    root = Path(settings.STATE_DIR) / "storage"
+    for part in ("blobs", "repositories"):
+        (root / "docker/registry/v2" / part).mkdir(parents=True)
+    Registry.objects.filter(pk=registry.pk).update(storage_root=str(root))
+    facts = Facts()
+
+    def blob() -> str:
+        digest = f"sha256:{len(facts.blobs):064x}"
+        facts.blobs[digest] = int(chance.paretovariate(0.6) * 20_011) % 2_000_000_011
+        return digest
+
+    bases = [tuple(blob() for _ in range(4)) for _ in range(50)]
+    for number in range(repositories):
+        name = f"team-{number % (max(1, repositories // 20))}/service-{number}"
+        repository = RepositoryFacts(name, f"repositories/{name}")
+        base = chance.choice(bases)
+        for tag in range(TAGS_EACH):
+            manifest = blob()
+            facts.manifests[manifest] = ManifestFacts((*base, blob(), blob()))
+            repository.revisions.add(manifest)
+            if tag % 5:
+                repository.tags[f"1.{tag}"] = manifest
+        facts.repositories.append(repository)
+    UsageSnapshot.objects.bulk_create(
+        UsageSnapshot(
+            registry=registry, began_at=now - timedelta(days=days), seconds=1, root=str(root), disk_bytes=2**50,
+            free_bytes=2**49, tagged_bytes=2**44 - days * 2**30, report={},
+        )
+        for days in range(1, SNAPSHOTS)
+    )  # fmt: skip
+    reading = Reading(facts, Graph(facts), None, time.perf_counter())
+    usage_rows.write(
+        registry, account(reading), Detail(reading), began=now, root=str(root), disk_bytes=2**50, free_bytes=2**49,
+        more={}, alive=lambda: None,
+    )  # fmt: skip
 
 
 def _insert(model: Any, rows: Iterable[Any]) -> None:

@@ -86,17 +86,22 @@ def read_revisions(
 ) -> tuple[dict[str, References | tuple[()] | None], list[str], list[FoundProblem]]:
     """The revisions among the directories `names` in `below` (…/_manifests/revisions/<algorithm>).
 
-    Returns digest to what its manifest refers to (None where that cannot be read; AS_REMEMBERED for the names among
-    `remembered`, whose manifests are not opened), the names whose link was empty, and problems. A directory without its
-    link is what a deletion leaves: no revision, and no problem.
+    Returns digest to what its manifest refers to (None where that cannot be read), the names whose link was empty, and
+    problems. A directory without its link is what a deletion leaves: no revision, and no problem. Of the names in
+    `remembered` neither manifest nor link is opened: a link that is there and as long as its digest holds it. Their
+    value is AS_REMEMBERED.
     """
-    links, empty, problems = _read_links(v2, below, names, "link", "")
     prefix = f"{below.rpartition('/')[2]}:"
     revisions: dict[str, References | tuple[()] | None] = {}
+    if remembered:
+        standing = _standing(v2, below, remembered, len(prefix))
+        revisions.update((prefix + name, AS_REMEMBERED) for name in standing)
+        names = [name for name in names if name not in standing]
+    links, empty, problems = _read_links(v2, below, names, "link", "")
     for name, target in links.items():
         digest = prefix + name
         if target == digest:
-            revisions[digest] = AS_REMEMBERED if name in remembered else _read_manifest(v2, digest, problems)
+            revisions[digest] = _read_manifest(v2, digest, problems)
         else:
             problems.append(("link-mismatch", f"{below}/{name}/link", len(target)))
     return revisions, empty, problems
@@ -152,6 +157,27 @@ def _read_manifest(v2: str, digest: str, problems: list[FoundProblem]) -> Refere
     if references is None:
         problems.append(("manifest-corrupt", path, len(raw)))
     return references
+
+
+def _standing(v2: str, below: str, names: frozenset[str], prefix_length: int) -> set[str]:
+    """Those of `names` whose link is a regular file as long as their digest; by a look at each alone."""
+    found: set[str] = set()
+    try:
+        fd = open_directory(f"{v2}/{below}")
+    except OSError:
+        return found
+    look, regular = os.stat, stat.S_ISREG
+    try:
+        for name in names:
+            try:
+                info = look(name + "/link", dir_fd=fd)
+            except OSError:
+                continue  # read and explained with the others
+            if info.st_size == prefix_length + len(name) and regular(info.st_mode):
+                found.add(name)
+    finally:
+        os.close(fd)
+    return found
 
 
 def _read_links(v2: str, below: str, names: list[str], link: str, absent: str) -> FoundLinks:

@@ -223,7 +223,7 @@ def test_layers_of_the_same_content_are_found_however_they_are_compressed(
     other = {"rootfs": {"type": "layers", "diff_ids": ["sha256:" + "4" * 64]}}
     fake.push_image("four", "v", layers=[gzip.compress(b"something else", mtime=0)], config=other)
     index()
-    sizes = {one: len(best), two: len(fast)}
+    sizes: dict[str, int] = {one: len(best), two: len(fast)}
 
     found = duplicates.find(registry, sizes)
 
