@@ -154,9 +154,9 @@ def _measure(repositories: int, runs: int) -> dict[str, Any]:
         "search: a digest": "sha256:006d616e",
     }
     found = {name: f"/search/?q={text}" for name, text in searches.items()}
-    storage = {"storage": "-/storage/", "storage, gone into": "-/storage/?in=team-1"}
+    storage = {"storage": "-/storage/", "storage, gone into": "-/storage/?in=team-0"}
     storage |= {f"storage by {sort}": f"-/storage/repositories/?sort={sort}" for sort in STORAGE_SORTS}
-    storage |= {"storage of a repository": "team-1/service-1/-/storage/"}
+    storage |= {"storage of a repository": "team-0/service-0/-/storage/"}
     first, times = _ask(pages | tags_pages | found | storage, runs)
     return {
         "mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

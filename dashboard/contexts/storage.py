@@ -77,6 +77,7 @@ class Found:
     sum_name: str
     sum_bytes: int
     foreign: str
+    full_pass_at: dt.datetime | None
     map: StorageMap | None
     lines: Sequence[RepositoryLine]
     repositories: int
@@ -179,6 +180,7 @@ def _found(access: Access, found: Overview) -> Found:
         sum_name=_("Disk") if sums.has_disk else _("The registry's data files"),
         sum_bytes=sums.whole,
         foreign=_foreign(snapshot),
+        full_pass_at=_full_pass_at(snapshot),
         map=storage_map(access, found.map) if found.map and found.map.bytes else None,
         lines=repository_lines(access, found.by_size),
         repositories=snapshot.report.get("repositories", 0),
@@ -209,6 +211,14 @@ def _why_alone(snapshot: UsageSnapshot, sums: Sums) -> str:
         "The file system counts less than the data files hold (compression, "
         "or files with holes), so the registry's parts stand alone."
     )
+
+
+def _full_pass_at(snapshot: UsageSnapshot) -> dt.datetime | None:
+    """When the metadata was counted that the page shows."""
+    if snapshot.is_full:
+        return snapshot.began_at
+    told = snapshot.report.get("metadata_at", "")
+    return dt.datetime.fromisoformat(told) if told else None
 
 
 def _foreign(snapshot: UsageSnapshot) -> str:
