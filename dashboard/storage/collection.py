@@ -20,7 +20,7 @@ from .figures import Amount
 from .garbage import Graph
 from .last_held import read_layer_links, sha512_targets
 
-__all__ = ["Family", "Hurt", "Named", "Outcome", "Preview", "Stop", "live_blobs", "preview"]
+__all__ = ["Family", "Hurt", "Named", "Outcome", "Preview", "Stop", "live_blobs", "preview", "whole_images"]
 
 MAX_STOPS = 50
 MAX_NAMED = 100
@@ -110,6 +110,41 @@ def live_blobs(v2: str, facts: Facts, graph: Graph) -> set[int]:
         for targets in sha512_targets(v2, facts, graph, repository).values():
             live |= targets
     return live
+
+
+def whole_images(v2: str, facts: Facts, graph: Graph) -> dict[tuple[str, str], bool]:
+    """By repository and tag: whether the tag resolves and all that its image needs here is on the disk.
+
+    Needed are its manifest, those of its children that the repository holds, and their configs and layers; not what
+    lies elsewhere by design.
+    """
+    found: dict[tuple[str, str], bool] = {}
+    for repository in facts.repositories:
+        served = sha512_targets(v2, facts, graph, repository)
+        known: dict[str, bool] = {}
+        for tag, digest in repository.tags.items():
+            if digest not in known:
+                known[digest] = _is_whole(facts, repository, digest, served)
+            found[repository.name, tag] = known[digest]
+    return found
+
+
+def _is_whole(facts: Facts, repository: RepositoryFacts, root: str, served: dict[str, set[int]]) -> bool:
+    pending, seen = [root], set()
+    while pending:
+        digest = pending.pop()
+        if digest in seen:
+            continue
+        seen.add(digest)
+        manifest = facts.manifests.get(digest)
+        if digest not in repository.revisions or digest not in facts.blobs or manifest is None:
+            return False
+        elsewhere = {each for each, _ in manifest.foreign}
+        lacking = {each for each in manifest.content if each not in facts.blobs and each not in elsewhere}
+        if len(lacking) > len(served.get(digest, ())):
+            return False
+        pending.extend(child for child in manifest.children if child in repository.revisions)
+    return True
 
 
 class _World:
