@@ -126,7 +126,7 @@ def test_what_was_deleted_is_freed_to_the_byte_and_the_rest_is_whole(place: Plac
     with pytest.raises(ManifestUnknown):
         place.session.head_manifest(APP, "0.9")
     assert place.takes_writes()
-    assert Job.objects.get(pk=row.job_id).state == Job.State.DONE
+    assert Job.objects.get(kind=Job.Kind.COLLECTION).state == Job.State.DONE
     assert Job.objects.filter(kind=Job.Kind.SCAN, state=Job.State.WAITING).exists(), "it is scanned again"
     noted = AuditEntry.objects.get(action="collect")
     assert (noted.user, noted.outcome, noted.bytes) == ("admin", "done", row.freed_bytes)

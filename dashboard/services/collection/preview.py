@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def latest(registry: Registry) -> CollectionPreview | None:
     return CollectionPreview.objects.filter(registry=registry).defer("orphans").first()
 
 
-def way_of(report: dict[str, Any], family: Family, *, untagged: bool) -> dict[str, Any] | None:
+def way_of(report: Mapping[str, Any], family: Family, *, untagged: bool) -> dict[str, Any] | None:
     """One way to collect."""
     ways: list[dict[str, Any]] = report.get("ways", [])
     return next((way for way in ways if way["family"] == family and way["untagged"] is untagged), None)
