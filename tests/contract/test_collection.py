@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +24,7 @@ from dashboard.services import access, connections, jobs, usage
 from dashboard.services.audit import Actor
 from dashboard.services.collection import ask, command, run, writes
 from dashboard.services.collection.ask import CollectionRefused
-from tests.support.gates import Gate, gate
+from tests.support.gates import ROOT, Gate, gate
 from tests.support.images import Pushed, push_image, push_index
 from tests.support.registries import KINDS, Kind, binary, missing
 from tests.unit.storage.test_storage_registry import Pusher
@@ -332,6 +335,41 @@ def test_what_a_dead_worker_left_is_started_and_nothing_else(place: Place) -> No
     assert (row.state, row.outcome_code) == (Collection.State.INTERRUPTED, "interrupted")
     assert row.outcome["at"] == "collect"
     assert place.gate.said() == ["start"]
+    assert place.blobs() == before
+    assert place.takes_writes()
+
+
+def test_a_worker_killed_while_it_collects_leaves_nothing_stopped(place: Place, tmp_path: Path) -> None:
+    """The calling process is killed by SIGKILL while the command runs; whoever takes the job up starts the registry."""
+    fill(place)
+    place.use(dry_run="sleep 30")
+    row = place.ask()
+    job = jobs.claim(str(row.job_id))
+    assert job is not None
+    lock = tmp_path / "state" / "collections" / f"{place.registry.pk}.lock"
+    lock.parent.mkdir(parents=True)
+    code = (
+        "import os, sys; sys.path.insert(0, sys.argv[1]); from dashboard.services.collection import command as c\n"
+        "import fcntl; fd = os.open(sys.argv[3], os.O_RDWR | os.O_CREAT); fcntl.flock(fd, fcntl.LOCK_EX)\n"
+        "for word in (c.Word.STOP, c.Word.DRY_RUN):\n"
+        "    c.call(sys.argv[2], word, seconds=60, log=c.Log(), lock=fd, beat=lambda: None)\n"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", code, str(ROOT), place.settings.GC_COMMAND, str(lock)])
+    until = time.monotonic() + 20
+    while place.gate.said() != ["stop", "dry-run"]:
+        assert time.monotonic() < until, place.gate.said()
+        time.sleep(0.05)
+    worker.kill()
+    worker.wait(timeout=5)
+    Collection.objects.update(state=Collection.State.RUNNING, step="dry-run", began_at=timezone.now())
+    Job.objects.update(lease_until=timezone.now() - dt.timedelta(seconds=1))
+    before = place.blobs()
+
+    tasks.run_job(str(row.job_id))
+
+    row.refresh_from_db()
+    assert (row.state, row.outcome["at"]) == (Collection.State.INTERRUPTED, "dry-run")
+    assert place.gate.said() == ["stop", "dry-run", "start"]
     assert place.blobs() == before
     assert place.takes_writes()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
@@ -32,12 +33,17 @@ def command_of(registry: Registry) -> str:
     return settings.GC_COMMAND if registry.from_environment else ""
 
 
+def is_program(path: str) -> bool:
+    """Whether this is the absolute path of a file that can be executed here."""
+    return Path(path).is_absolute() and Path(path).is_file() and os.access(path, os.X_OK)
+
+
 def unusable(registry: Registry) -> str:
     """Why this registry cannot be collected from here at all; "" if it can."""
     command = command_of(registry)
     if not command:
         return NO_COMMAND
-    if not os.path.isabs(command) or not os.access(command, os.X_OK):  # noqa: PTH117
+    if not is_program(command):
         return NOT_EXECUTABLE
     if not registry.storage_root:
         return NOT_MOUNTED
