@@ -1,4 +1,4 @@
-"""`python -m benchmarks [storage] [index] [lists] [--small]`: these measurements, or all, one after the other.
+"""`python -m benchmarks [storage] [collection] [index] [lists] [--small]`: these measurements, or all, in turn.
 
 `--small` runs each on little data: to see that they run, not what they find.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 ALL = {
     "storage": ["--inodes", "4000", "--runs", "1"],
+    "collection": ["--inodes", "4000", "--runs", "1"],
     "index": ["--inodes", "3000", "--tags", "200", "--runs", "1"],
     "lists": ["--repositories", "100", "--tags", "200", "--runs", "2"],
 }

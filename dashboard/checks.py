@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from dashboard.models import Registry
 from dashboard.services import registries
+from dashboard.services.collection.ask import is_program
 
 MIN_SECRET_LENGTH = 32
 
@@ -86,7 +87,7 @@ def registry_is_well_described(**_: Any) -> list[CheckMessage]:
                 id="dashboard.E005",
             )
         )
-    found += _ca_file() + _storage_root()
+    found += _ca_file() + _storage_root() + _gc_command()
     return found
 
 
@@ -131,6 +132,18 @@ def _storage_root() -> list[CheckMessage]:
             f"DASHBOARD_STORAGE_ROOT names {settings.STORAGE_ROOT}, which is not a directory.",
             hint="Mount the registry's storage there (read-only is enough), or leave the variable empty.",
             id="dashboard.E007",
+        )
+    ]
+
+
+def _gc_command() -> list[CheckMessage]:
+    if not settings.GC_COMMAND or is_program(settings.GC_COMMAND):
+        return []
+    return [
+        Error(
+            f"DASHBOARD_GC_COMMAND names {settings.GC_COMMAND}, which is not the absolute path of a program.",
+            hint="Name an executable file, or leave the variable empty; see docs/garbage-collection.md.",
+            id="dashboard.E009",
         )
     ]
 

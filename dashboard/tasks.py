@@ -5,6 +5,8 @@ from __future__ import annotations
 from dashboard.models import Job, Registry, TagPeriod
 from dashboard.services import jobs, pointing, usage
 from dashboard.services.activity.prune import prune as prune_activity
+from dashboard.services.collection import ask as collections
+from dashboard.services.collection import run as collection
 from dashboard.services.deletion import aftermath, choice, recover
 from dashboard.services.index import refresh
 from dashboard.services.index.update import read_again
@@ -18,6 +20,7 @@ _RUNNERS = {
     Job.Kind.NOTIFICATIONS: notifications.run,
     Job.Kind.DELETION: recover.run,
     Job.Kind.RESTORE: restore.run,
+    Job.Kind.COLLECTION: collection.run,
 }
 
 
@@ -60,6 +63,7 @@ def look_after() -> None:
     kept.prune()
     jobs.look_after()
     jobs.forget_old()
+    collections.settle()
     refresh.ask_for_due_refreshes()
     usage.ask_for_due_scans()
     notifications.look_after()

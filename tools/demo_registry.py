@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import secrets
+import shlex
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import keys
-from .common import SetupProblem
+from .common import ROOT, SetupProblem
 
+DEPLOY = ROOT / "deploy"
 HOST = "127.0.0.1"
 FIRST_PORT = 5000
 PORTS_TRIED = 100
@@ -88,6 +90,16 @@ class DemoRegistry:
     def configuration(self) -> Path:
         return self.directory / "registry.yml"
 
+    @property
+    def gate(self) -> Path:
+        """Where the gate in front of it takes requests (deploy/registry-gate)."""
+        return self.directory / "gate"
+
+    @property
+    def collects(self) -> Path:
+        """The command that collects it: DASHBOARD_GC_COMMAND."""
+        return self.directory / "gc-command"
+
 
 def prepare(directory: Path, receiver: Receiver | None = None) -> DemoRegistry:
     """Choose the port (the one of the last start if it is free) and write the configuration. Raises SetupProblem."""
@@ -102,6 +114,9 @@ def prepare(directory: Path, receiver: Receiver | None = None) -> DemoRegistry:
         told = {"url": receiver.url, "authorization": f"Bearer {receiver.token}"}
         configuration += _filled(NOTIFICATIONS, told)
     registry.configuration.write_text(configuration)
+    passes_on = f"STRATA_GC_DIRECTORY={shlex.quote(str(registry.gate))} exec {shlex.quote(str(DEPLOY / 'gc-compose'))}"
+    registry.collects.write_text(f'#!/bin/sh\n# Written by `make run` at each start.\n{passes_on} "$1"\n')
+    registry.collects.chmod(0o700)
     return registry
 
 

@@ -138,7 +138,8 @@ def _start_demo_registry(run: Run, supervisor: Supervisor) -> demo_registry.Demo
     # Distribution takes every REGISTRY_ variable as an override of its configuration.
     environment = {name: value for name, value in run.given.items() if not name.startswith("REGISTRY_")}
     environment["OTEL_TRACES_EXPORTER"] = "none"
-    supervisor.start("demo registry", [str(program), "serve", str(demo.configuration)], environment)
+    gate = [str(demo_registry.DEPLOY / "registry-gate"), str(demo.gate), str(program), str(demo.configuration)]
+    supervisor.start("demo registry", gate, environment)
     supervisor.wait_until(
         lambda: _answers(demo.port, "/v2/"),
         seconds=20,
@@ -153,6 +154,7 @@ def point_at(run: Run, demo: demo_registry.DemoRegistry) -> None:
     run.environment["DASHBOARD_REGISTRY_URL"] = demo.url
     run.default("DASHBOARD_REGISTRY_PUBLIC_HOST", demo.address)
     run.default("DASHBOARD_STORAGE_ROOT", demo.storage)
+    run.default("DASHBOARD_GC_COMMAND", demo.collects)
 
 
 def _fill(run: Run, supervisor: Supervisor, demo: demo_registry.DemoRegistry) -> None:

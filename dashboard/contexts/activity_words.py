@@ -34,6 +34,7 @@ ICONS: Mapping[str, str] = {
     _Action.RESTORE: "undo",
     _Action.RETAG: "tag",
     _Action.MOVE: "tag",
+    _Action.COLLECT: "trash",
     _Action.RULE: "shield",
     _Action.SIGN_IN: "user",
 }
@@ -45,6 +46,7 @@ _DONE: Mapping[str, Promise] = {
     _Action.RESTORE: _("restored"),
     _Action.RETAG: _("tagged"),
     _Action.MOVE: _("pointed elsewhere"),
+    _Action.COLLECT: _("collected the garbage"),
     _Action.RULE: _("changed the protection"),
     _Action.SIGN_IN: _("signed in"),
 }
@@ -55,6 +57,7 @@ _TRIED: Mapping[str, Promise] = {
     _Action.RESTORE: _("tried to restore"),
     _Action.RETAG: _("tried to tag"),
     _Action.MOVE: _("tried to point elsewhere"),
+    _Action.COLLECT: _("tried to collect the garbage"),
     _Action.RULE: _("tried to change the protection"),
     _Action.SIGN_IN: _("tried to sign in"),
 }
@@ -73,6 +76,7 @@ _CODES: Mapping[str, Promise] = {
     "alias-since": _("Another tag points to the same image since it was planned."),
     "busy": _("Another deletion was running in this repository."),
     "changed": _("It was not what the plan had said."),
+    "collecting": _("A garbage collection was running."),
     "dangling": _("The registry broke off half-way and lists tags that point at nothing."),
     "database-busy": _("The dashboard's database was busy."),
     "deleted-late": _("The registry could not take the manifest back."),

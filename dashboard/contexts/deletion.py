@@ -38,6 +38,7 @@ _REFUSALS = {
     "tick": gettext_lazy("It cannot be brought back; say so by the tick."),
     "busy": gettext_lazy("Another deletion is running in this repository. Try again in a moment."),
     "off": gettext_lazy("Deletion is switched off on the registry. Nothing was changed."),
+    "collecting": gettext_lazy("A garbage collection is running. Try again when it has ended."),
     "database-busy": gettext_lazy("The dashboard's database was busy. Nothing was done."),
     "too-many": gettext_lazy("More than 10,000 were chosen at once. Choose fewer."),
     "nothing-chosen": gettext_lazy("Nothing is like that here: no tag was chosen."),

@@ -105,6 +105,11 @@ def registry_untagged(registry: Registry) -> str:
     return reverse("registry-untagged", args=[registry.slug])
 
 
+def collection(registry: Registry) -> str:
+    """What a garbage collection would do, and running one."""
+    return reverse("collection", args=[registry.slug])
+
+
 def activity(registry: Registry, name: str = "") -> str:
     """What happened on the registry, or in one repository."""
     if name:

@@ -79,7 +79,7 @@ def parts(registry: Registry, report: Mapping[str, Any], sums: Sums) -> list[Par
             _("Orphan"),
             _orphans(report),
             _("Run a garbage collection"),
-            "",
+            links.collection(registry),
             _doubt(report),
         ),
         part("uploads", "upload", _("Uploads"), _uploads(report), _("The registry removes them after a week")),

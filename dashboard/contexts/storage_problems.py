@@ -129,6 +129,10 @@ NATURES: dict[str, Nature] = {
         gettext_lazy("A link names something else"),
         gettext_lazy("A link names another digest than its directory. Look at it before a garbage collection."),
     ),
+    "link-padded": _broken(
+        gettext_lazy("White space in a link"),
+        gettext_lazy("There is white space around a link's digest: the registry cannot read it. Push it again."),
+    ),
     "manifest-corrupt": _broken(
         gettext_lazy("A manifest cannot be read"),
         gettext_lazy("A manifest cannot be read as JSON. What it refers to counts as orphan; push it again."),

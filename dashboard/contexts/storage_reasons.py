@@ -90,7 +90,8 @@ def _orphans(registry: Registry, blobs: int, in_flight: dict[str, int], amount: 
         text = f"{text} " + _("%(size)s of it is new, and may belong to a push that is running.") % {
             "size": size(in_flight["bytes"])
         }
-    return Reason("orphan", amount, _("belong to nothing any more"), text)
+    label, url = _("See what a collection frees"), links.collection(registry)
+    return Reason("orphan", amount, _("belong to nothing any more"), text, label, url)
 
 
 def _untagged(registry: Registry, found: Overview, amount: int) -> Reason:

@@ -1,12 +1,13 @@
 """The rows we own, and the index.
 
-Our own: people, registries, credentials, content, jobs, usage snapshots, deletions and their trash, history of tags,
-pushes and pulls, protection of tags, the audit. The index (`index.py`) may be emptied and rebuilt.
+Our own: people, registries, credentials, content, jobs, usage snapshots, collections, deletions and their trash,
+history of tags, pushes and pulls, protection of tags, the audit. The index (`index.py`) may be emptied and rebuilt.
 """
 
 from __future__ import annotations
 
 from .audit import AuditEntry
+from .collection import Collection, CollectionPreview
 from .content import Content
 from .credential import Credential
 from .deletion import ChosenNames, Deletion, DeletionItem, DeletionPlan, TrashedManifest
@@ -39,6 +40,8 @@ from .usage import (
 __all__ = [
     "AuditEntry",
     "ChosenNames",
+    "Collection",
+    "CollectionPreview",
     "Content",
     "Credential",
     "Deletion",

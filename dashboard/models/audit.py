@@ -29,6 +29,7 @@ class AuditEntry(models.Model):
         RETAG = "retag", _("tagged")
         MOVE = "move", _("pointed elsewhere")
         REMOVE_DIRECTORY = "remove-directory", _("directory removed")
+        COLLECT = "collect", _("garbage collected")
         RULE = "rule", _("protection changed")
         SIGN_IN = "sign-in", _("signed in")
 

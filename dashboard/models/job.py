@@ -29,6 +29,7 @@ class Job(models.Model):
         NOTIFICATIONS = "notifications", _("notifications of the registry")
         DELETION = "deletion", _("deletion")
         RESTORE = "restore", _("restoring from the trash")
+        COLLECTION = "collection", _("garbage collection")
 
     class State(models.TextChoices):
         """Where it is."""

@@ -18,6 +18,7 @@ from dashboard.storage.errors import Cancelled, StorageError
 from dashboard.storage.usage import Reading, account, filesystem, take
 
 from . import duplicates, jobs, usage_rows
+from .collection import preview
 from .trash import outlook
 
 logger = logging.getLogger(__name__)
@@ -113,6 +114,14 @@ def run_scan(job: Job) -> None:
         disk_bytes=disk.total,
         free_bytes=disk.free,
         more=_more(registry, reading, detail),
+        alive=lambda: heart.beat(*_whole(job)),
+    )
+    preview.after_scan(
+        registry,
+        reading.facts,
+        reading.graph,
+        root=root,
+        began=began,
         alive=lambda: heart.beat(*_whole(job)),
     )
     try:

@@ -18,6 +18,7 @@ PROBLEM_CODES = frozenset(
         "child-missing",
         "link-corrupt",
         "link-mismatch",
+        "link-padded",
         "manifest-corrupt",
         "manifest-missing",
         "manifest-too-large",
@@ -50,7 +51,8 @@ class ManifestFacts(NamedTuple):
     """What a manifest refers to, as `references.references_of` reads it.
 
     `foreign` are those of `content` that lie elsewhere by design, with the bytes that the manifest claims; `sizes` the
-    bytes claimed of each of `content` (-1: not said). Untrusted text: not all need be digests.
+    bytes claimed of each of `content` (-1: not said). `unread`: whether the registry's collector fails at it: LEGACY
+    (schema 1, which 3.x does not know), UNKNOWN, or empty. Untrusted text: not all need be digests.
     """
 
     content: tuple[str, ...] = ()
@@ -58,6 +60,7 @@ class ManifestFacts(NamedTuple):
     subject: str = ""
     foreign: tuple[tuple[str, int], ...] = ()
     sizes: tuple[int, ...] = ()
+    unread: str = ""
 
 
 class UploadFacts(NamedTuple):
@@ -69,10 +72,15 @@ class UploadFacts(NamedTuple):
 
 @dataclass(slots=True)
 class RepositoryFacts:
-    """One repository: tags to digests, and the digests of its revisions. `path` is below v2."""
+    """One repository: tags to digests, and the digests of its revisions. `path` is below v2.
+
+    2.8 knows a repository by its `_layers`, 3.x by its `_manifests`: whether each is there.
+    """
 
     name: str
     path: str
+    has_layers: bool = True
+    has_manifests: bool = True
     tags: dict[str, str] = field(default_factory=dict)
     revisions: set[str] = field(default_factory=set)
 

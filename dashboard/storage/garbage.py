@@ -77,8 +77,12 @@ class Graph:
         return held
 
     def reached_by(self, revision: str) -> Sequence[int]:
-        """The blobs that one revision reaches by itself, its children's contents left out."""
+        """The blobs that one revision reaches by itself, in its manifest's order; its children's contents left out."""
         return self._reached[revision]
+
+    def number_of(self, digest: str) -> int | None:
+        """The number of a blob; None if it is not on the disk."""
+        return self._numbers.get(digest)
 
     def bytes_of(self, blobs: Iterable[int]) -> int:
         """Bytes of these blobs on the disk."""

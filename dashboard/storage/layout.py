@@ -32,6 +32,7 @@ UPLOADS = "_uploads"
 TAGS = f"{MANIFESTS}/tags"
 REVISIONS = f"{MANIFESTS}/revisions"
 
+_DRIVER_PATH = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*", re.ASCII)
 _BELOW_ROOT = ("docker", "registry", "v2")
 _HOST_LIKE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?", re.ASCII)
 
@@ -92,6 +93,14 @@ def layer_link(name: str, digest: str) -> str:
     A blob pushed as sha512 has its link under that digest, and the link's text is the sha256 digest it is stored by.
     """
     return f"repositories/{name}/{LAYERS}/{digest.replace(':', '/', 1)}/link"
+
+
+def is_driver_path(path: str) -> bool:
+    """Whether the registry's storage driver opens a file at `path`, below v2; at any other it ends with an error.
+
+    Read in Distribution 2.8.2 and 3.1.1, registry/storage/driver/storagedriver.go (PathRegexp).
+    """
+    return bool(_DRIVER_PATH.fullmatch(path))
 
 
 def is_repository_name(name: str) -> bool:

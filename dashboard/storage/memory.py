@@ -18,7 +18,7 @@ from typing import Any
 from .facts import Facts
 from .references import References
 
-_HEADER = b"strata manifests 1\n"  # another number wherever References change
+_HEADER = b"strata manifests 2\n"  # another number wherever References change
 _HASH_BYTES = 32
 MAX_BYTES = 512 * 1024 * 1024
 

@@ -15,9 +15,11 @@ if TYPE_CHECKING:  # typing itself takes as long to import as all the rest
     from typing import Any
 
 # Config and layers; children; subject or an empty text; those layers that lie elsewhere by design; the bytes that are
-# claimed of config and layers, in their order (-1: not said). Plain text as the pusher wrote it: whether it is a digest
-# is asked where it matters, not a hundred thousand times here.
-References = tuple[tuple[str, ...], tuple[str, ...], str, tuple[tuple[str, int], ...], tuple[int, ...]]
+# claimed of config and layers, in their order (-1: not said); whether a collector fails at it. Plain text as the pusher
+# wrote it: whether it is a digest is asked where it matters, not a hundred thousand times here.
+References = tuple[tuple[str, ...], tuple[str, ...], str, tuple[tuple[str, int], ...], tuple[int, ...], str]
+
+LEGACY, UNKNOWN = "legacy", "unknown"
 
 _MAX_CLAIMED = 2**44  # bytes; no layer is larger
 
@@ -34,7 +36,7 @@ def references_of(raw: bytes) -> References | None:
         return None
     kind = _media_type(document)
     if kind in _LEGACY:
-        return _texts(document.get("fsLayers"), "blobSum"), (), "", (), ()
+        return _texts(document.get("fsLayers"), "blobSum"), (), "", (), (), _unread(document, kind)
     content: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     foreign: tuple[tuple[str, int], ...] = ()
@@ -51,7 +53,19 @@ def references_of(raw: bytes) -> References | None:
         children = _texts(document.get("manifests"), "digest")
     subject = document.get("subject")
     subject = subject.get("digest") if isinstance(subject, dict) else ""
-    return content, children, subject if isinstance(subject, str) else "", foreign, sizes
+    return content, children, subject if isinstance(subject, str) else "", foreign, sizes, _unread(document, kind)
+
+
+def _unread(document: dict[str, Any], kind: str) -> str:
+    """Whether Distribution cannot read what it holds (registry/storage/manifeststore.go, Get; 2.8.2 and 3.1.1).
+
+    It goes by `schemaVersion` first; a manifest of version 2 without a type is an index or an image by its shape.
+    """
+    version = document.get("schemaVersion")
+    if version == 1:
+        return LEGACY
+    is_known = kind in _INDEX or kind in _IMAGE or not document.get("mediaType")
+    return "" if version == 2 and is_known else UNKNOWN
 
 
 def _media_type(document: dict[str, Any]) -> str:

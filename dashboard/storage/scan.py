@@ -178,7 +178,9 @@ class Scan:
         index = -1
         if is_repository:
             index = len(self._facts.repositories)
-            self._facts.repositories.append(RepositoryFacts(name, below))
+            self._facts.repositories.append(
+                RepositoryFacts(name, below, layout.LAYERS in reserved, layout.MANIFESTS in reserved)
+            )
         parts: list[_Part] = []
         if layout.MANIFESTS in reserved:
             parts.extend(self._manifest_parts(index, below))

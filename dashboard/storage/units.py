@@ -206,6 +206,8 @@ def _read_links(v2: str, below: str, names: list[str], link: str, absent: str) -
             digest = parse_link(raw)
             if digest:
                 digests[name] = digest
+                if len(raw) != len(digest):  # the registry itself does not tolerate white space
+                    problems.append(("link-padded", f"{below}/{name}/{link}", len(raw)))
             elif raw.strip():
                 problems.append(("link-corrupt", f"{below}/{name}/{link}", len(raw)))
             else:

@@ -18,6 +18,7 @@ from dashboard.models import Deletion
 from dashboard.services import access as gate
 from dashboard.services.audit import Actor
 from dashboard.services.client_address import client_address
+from dashboard.services.collection.live import is_collecting
 from dashboard.services.trash import kept, restore
 
 from .pages import enter, render_page
@@ -45,6 +46,9 @@ def restore_chosen(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug, "trash", budget=RESTORE_BUDGET)
     if not access.may_delete:
         raise PermissionDenied
+    if is_collecting(access.registry):
+        messages.error(request, _("A garbage collection is running. Try again when it has ended."))
+        return redirect("trash", slug)
     if text := request.POST.get("deletion", ""):
         deletion = get_object_or_404(
             Deletion.objects.select_related("registry"), pk=_uuid(text), registry=access.registry

@@ -16,6 +16,7 @@ from dashboard.registry.references import parse_repository
 from dashboard.services import audit, jobs
 from dashboard.services.access import Access
 from dashboard.services.audit import MAX_REASON, Actor
+from dashboard.services.collection.live import COLLECTING, is_collecting
 
 from .aftermath import ask_to_follow
 from .carry_out import FEW, carry_out
@@ -138,18 +139,23 @@ def _begin(
         kept_until=now + dt.timedelta(days=settings.TRASH_DAYS),
         lease_until=now + LEASE,
     )
-    items = _rows(row, effect, method)
+    _write(access, row, _rows(row, effect, method))
+    return row
+
+
+def _write(access: Access, row: Deletion, items: list[DeletionItem]) -> None:
     if len(items) > FEW:
-        row.lease_until = now  # the worker's to take up
+        row.lease_until = row.created_at  # the worker's to take up
     try:
         with transaction.atomic():
             row.save(force_insert=True)
+            if is_collecting(access.registry):
+                raise PlanRefused(COLLECTING)
             DeletionItem.objects.bulk_create(items, batch_size=500)
             if len(items) > FEW:
                 jobs.ask_for(kind=Job.Kind.DELETION, registry=access.registry, user=access.user, key=str(row.pk))
     except IntegrityError:
-        raise PlanRefused(USED if Deletion.objects.filter(plan=plan).exists() else BUSY) from None
-    return row
+        raise PlanRefused(USED if Deletion.objects.filter(plan=row.plan).exists() else BUSY) from None
 
 
 def _rows(row: Deletion, effect: Effect, method: str) -> list[DeletionItem]:

@@ -16,6 +16,7 @@ from dashboard.models import Deletion, DeletionItem, DeletionPlan, Job
 from dashboard.registry.client import RegistrySession
 from dashboard.registry.errors import Forbidden, RegistryError, Unauthorized
 from dashboard.services import connections, jobs
+from dashboard.services.collection.live import COLLECTING, is_collecting
 from dashboard.services.connections import ActingWith
 
 from .aftermath import ask_to_follow
@@ -74,6 +75,9 @@ def go_on(row: Deletion, *, beat: Callable[[int, int], None] | None = None) -> N
             state=DeletionItem.State.FAILED, outcome_code="gave-up", finished_at=timezone.now()
         )
         Lease(row).end()
+        return
+    if is_collecting(row.registry):
+        Lease(row).wait(COLLECTING)
         return
     session = _session_of(row)
     if session is None:

@@ -18,6 +18,7 @@ from dashboard.registry.references import Digest, RepositoryName
 from dashboard.services import audit, connections, jobs, protection
 from dashboard.services.access import Access
 from dashboard.services.audit import Actor
+from dashboard.services.collection.live import COLLECTING, is_collecting
 from dashboard.services.index.update import read_again
 
 from .kept import in_trash
@@ -72,6 +73,9 @@ def run(job: Job) -> None:
     deletion = Deletion.objects.select_related("registry").filter(pk=job.key).first()
     if deletion is None or job.requested_by is None:
         jobs.finish(job, Job.State.FAILED, NOT_KEPT)
+        return
+    if is_collecting(deletion.registry):
+        jobs.finish(job, Job.State.FAILED, COLLECTING)
         return
     heart = jobs.Heart(job)
     acting = connections.acting(user=job.requested_by, registry=deletion.registry, budget=BUDGET)

@@ -326,11 +326,12 @@ def test_an_empty_link_is_read_again_before_it_is_called_corrupt(tree: Tree, mon
     assert usage.untagged == Amount(0, 0)
 
 
-def test_links_with_white_space_around_them_are_read(tree: Tree) -> None:
+def test_links_with_white_space_around_them_are_read_and_told(tree: Tree) -> None:
     link = tree.tag("app", "edited", tree.image("app", [], note="edited"))
     link.write_text(link.read_text() + "\n")
 
-    assert (scanned(tree).tags, scanned(tree).problems) == (2, ())
+    path = "repositories/app/_manifests/tags/edited/current/link"
+    assert (scanned(tree).tags, scanned(tree).problems) == (2, (Problem("link-padded", path, 72),))
 
 
 def test_what_vanishes_between_listing_and_reading_is_no_problem(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:

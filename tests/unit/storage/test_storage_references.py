@@ -56,7 +56,7 @@ def test_agrees_with_the_full_parser(document: dict[str, Any]) -> None:
     manifest, facts = parse_manifest(raw), references_of(raw)
 
     assert facts is not None
-    content, children, subject, foreign, _sizes = facts
+    content, children, subject, foreign, _sizes, _unread = facts
     assert digests(content) == {descriptor.digest for descriptor in manifest.content()}
     assert digests(children) == {descriptor.digest for descriptor in manifest.children}
     assert digests([subject]) == ({manifest.subject.digest} if manifest.subject else set())

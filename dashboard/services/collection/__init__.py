@@ -1,0 +1,1 @@
+"""Garbage collections: what the next one would do, running one by the command of this installation, noticing others."""

@@ -1,0 +1,64 @@
+"""Garbage collections: what the next one would do, and running one."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST, require_safe
+
+from dashboard.contexts.collection import collection_page, refused_sentence
+from dashboard.models import IndexedRepository
+from dashboard.registry.client import Family as Kind
+from dashboard.services import access as gate
+from dashboard.services import status
+from dashboard.services.access import Access
+from dashboard.services.collection import ask, preview
+from dashboard.services.collection.ask import CollectionRefused
+from dashboard.storage.collection import Family
+
+from .pages import actor, enter, render_page
+
+_FAMILIES = {Kind.DISTRIBUTION_2: Family.TWO, Kind.DISTRIBUTION_3: Family.THREE}
+
+
+@require_safe
+def collection(request: HttpRequest, slug: str) -> HttpResponse:
+    """The preview of the last scan, the steps by hand, the button, and what was collected; for htmx the progress."""
+    access = enter(request, slug, section="storage")
+    visible = _visible(access)
+    known = status.capabilities(access)
+    page = collection_page(
+        access,
+        preview.latest(access.registry),
+        _FAMILIES.get(known.family) if known else None,
+        ask.recent(access.registry),
+        visible,
+        ask.why_not(access.registry),
+    )
+    return render_page(request, "collection.html", {"page": page}, fragment="run")
+
+
+@require_POST
+def collect(request: HttpRequest, slug: str) -> HttpResponse:
+    """The button: an administrator has the worker collect."""
+    access = enter(request, slug, section="storage")
+    gate.has_rights_per_repository(access)
+    if not (access.may_delete and access.user.is_staff):
+        raise PermissionDenied
+    try:
+        ask.ask_for(access, typed=request.POST.get("typed", "")[:300], actor=actor(request, access))
+    except CollectionRefused as refused:
+        messages.error(request, refused_sentence(refused.code))
+    return redirect("collection", slug=slug)
+
+
+def _visible(access: Access) -> set[str] | None:
+    """Names of the repositories that this person may know of; None for all there are."""
+    seen = gate.visible(access)
+    if seen.filter == Q():
+        return None
+    rows = IndexedRepository.objects.filter(seen.filter, registry=access.registry)
+    return set(rows.values_list("name", flat=True))
