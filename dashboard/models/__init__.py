@@ -1,15 +1,18 @@
 """The rows we own, and the index.
 
 Our own: people, registries, credentials, content, jobs, usage snapshots, deletions and their trash, history of tags,
-pushes and pulls, protection of tags, the audit. The index (`index.py`) may be emptied and rebuilt.
+pushes and pulls, protection of tags, the audit, thresholds with their alerts, sums for the metrics. The index
+(`index.py`) may be emptied and rebuilt.
 """
 
 from __future__ import annotations
 
+from .alert import Alert, AlertMessage, Thresholds
 from .audit import AuditEntry
 from .content import Content
 from .credential import Credential
 from .deletion import ChosenNames, Deletion, DeletionItem, DeletionPlan, TrashedManifest
+from .figures import JobTally, RequestTally
 from .history import Notification, NotificationState, PullDay, RegistryEvent, TagPeriod
 from .index import (
     IndexedBlob,
@@ -37,6 +40,8 @@ from .usage import (
 )
 
 __all__ = [
+    "Alert",
+    "AlertMessage",
     "AuditEntry",
     "ChosenNames",
     "Content",
@@ -51,6 +56,7 @@ __all__ = [
     "IndexedRevision",
     "IndexedTag",
     "Job",
+    "JobTally",
     "LargeBlob",
     "ManifestBlob",
     "ManifestEntry",
@@ -66,8 +72,10 @@ __all__ = [
     "RegistryEvent",
     "RepositoryBlob",
     "RepositoryGrowth",
+    "RequestTally",
     "TagPeriod",
     "TagRule",
+    "Thresholds",
     "TrashedManifest",
     "UsageSnapshot",
     "User",

@@ -29,6 +29,7 @@ class AuditEntry(models.Model):
         RETAG = "retag", _("tagged")
         MOVE = "move", _("pointed elsewhere")
         REMOVE_DIRECTORY = "remove-directory", _("directory removed")
+        REMOVE_UPLOAD = "remove-upload", _("upload removed")
         RULE = "rule", _("protection changed")
         SIGN_IN = "sign-in", _("signed in")
 
