@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from .job import Job
 from .registry import Registry
 
 
@@ -37,11 +36,11 @@ class RequestTally(models.Model):
 
 
 class JobTally(models.Model):
-    """How many jobs of a kind ended so, among those whose rows are forgotten."""
+    """How many jobs of a kind (of Job.Kind) ended so (of Job.State), among those whose rows are forgotten."""
 
     registry = models.ForeignKey(Registry, on_delete=models.CASCADE, related_name="+", db_index=False)
-    kind = models.CharField(max_length=20, choices=Job.Kind)
-    state = models.CharField(max_length=10, choices=Job.State)
+    kind = models.CharField(max_length=20)
+    state = models.CharField(max_length=10)
     jobs = models.PositiveBigIntegerField(default=0)
 
     class Meta:

@@ -35,7 +35,6 @@ class Figures:
     """A snapshot in numbers; times are of the scan's beginning, `seconds` how long it took, the rest bytes or counts.
 
     `disk_bytes` and `free_bytes` are 0 where there is no file system to ask.
-
     `parts` are the five of PARTS; `in_flight` is contained in the orphans.
     """
 
@@ -92,7 +91,7 @@ def growth_per_day(now: Figures) -> float | None:
 
 def _read(snapshots: QuerySet[UsageSnapshot]) -> list[Figures]:
     parts = (*PARTS, "in_flight")
-    sums = {f"{part}_{what}": _key(part, what) for part in parts for what in ("count", "bytes")}
+    sums = {f"of_{part}_{what}": _key(part, what) for part in parts for what in ("count", "bytes")}
     sums |= {f"n_{name}": KeyTransform(name, "report") for name in ("repositories", "tags", "problem_count")}
     rows = snapshots.annotate(**sums).values("registry_id", "began_at", "seconds", "disk_bytes", "free_bytes", *sums)
     return [
@@ -117,4 +116,4 @@ def _key(part: str, what: str) -> KeyTransform:
 
 
 def _amount(row: dict[str, Any], part: str) -> Amount:
-    return Amount(int(row[f"{part}_count"] or 0), int(row[f"{part}_bytes"] or 0))
+    return Amount(int(row[f"of_{part}_count"] or 0), int(row[f"of_{part}_bytes"] or 0))
