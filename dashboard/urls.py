@@ -26,6 +26,7 @@ from dashboard.views import (
     status,
     storage,
     tags,
+    thresholds,
     trash,
     untagged,
 )
@@ -74,6 +75,7 @@ urlpatterns = [
     path("settings/registries/<slug:slug>/", settings_registries.edit, name="edit-registry"),
     path("settings/registries/<slug:slug>/remove/", settings_registries.remove, name="remove-registry"),
     path("settings/registries/<slug:slug>/protection/", protection.rules, name="protection"),
+    path("settings/registries/<slug:slug>/thresholds/", thresholds.thresholds, name="thresholds"),
     path(REGISTRY, repositories.repositories, name="repositories"),
     path(f"{REGISTRY}-/open/", repositories.open_by_name, name="open-repository"),
     path(f"{REGISTRY}-/refresh/", repositories.refresh, name="refresh"),

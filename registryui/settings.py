@@ -217,5 +217,15 @@ ACTIVITY_DAYS = env.number("DASHBOARD_ACTIVITY_DAYS", 365, minimum=1)
 AUDIT_DAYS = env.number("DASHBOARD_AUDIT_DAYS", 0)
 """0: the audit is never pruned."""
 
+ALERT_EMAILS = env.words("DASHBOARD_ALERT_EMAILS")
+ALERT_WEBHOOK_URL = env.secret("DASHBOARD_ALERT_WEBHOOK_URL")  # the address of a chat's webhook is a secret itself
+ALERT_WEBHOOK_TOKEN = env.secret("DASHBOARD_ALERT_WEBHOOK_TOKEN")
+_mail = env.mail_server("EMAIL_URL")
+EMAIL_HOST, EMAIL_PORT = _mail.host, _mail.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail.user, _mail.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.starttls, _mail.tls
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL") or f"strata@{_base.hostname or 'localhost'}"
+
 SUPERUSER_USERNAME = env.text("DJANGO_SUPERUSER_USERNAME")
 SUPERUSER_PASSWORD = env.secret("DJANGO_SUPERUSER_PASSWORD")

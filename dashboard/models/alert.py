@@ -37,7 +37,7 @@ class Thresholds(models.Model):
 
 
 class Alert(models.Model):
-    """A threshold that was passed, from `since` until `resolved_at` (None: it still is). `figures` are of the last look.
+    """A threshold that was passed, from `since` until `resolved_at` (None: it still is). `figures`: of the last look.
 
     At most one open alert per (registry, code), by constraint: two workers cannot raise the same one.
     """

@@ -18,7 +18,6 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from dashboard.models import Alert, DeletionItem, IndexedRepository, IndexState, Job, JobTally, Registry, RequestTally
 from registryui import __version__
@@ -188,7 +187,7 @@ def _requests(slugs: dict[int, str]) -> Iterator[Metric]:
         buckets, total = [], 0
         for bound in BOUNDS_MS:
             total += counts.get(bound, 0)
-            buckets.append((floatToGoString(bound / 1000), float(total)))
+            buckets.append((str(bound / 1000), float(total)))
         buckets.append(("+Inf", float(sum(counts.values()))))
         histogram.add_metric(place, buckets, seconds[place])
     yield histogram

@@ -59,11 +59,12 @@ def measured(registry: Registry, found: Figures | None) -> thresholds.Measured:
         return thresholds.Measured()
     now = timezone.now()
     if found is None:
-        asked = Job.objects.filter(registry=registry, kind=Job.Kind.SCAN).order_by("requested_at").first()
+        scans = Job.objects.filter(registry=registry, kind__in=(Job.Kind.SCAN, Job.Kind.FULL_SCAN))
+        asked = scans.order_by("requested_at").first()
         return thresholds.Measured(scan_seconds=(now - asked.requested_at).total_seconds() if asked else None)
     return thresholds.Measured(
-        disk_bytes=found.disk_bytes,
-        free_bytes=found.free_bytes,
+        disk_bytes=found.disk_bytes or None,
+        free_bytes=found.free_bytes if found.disk_bytes else None,
         data_bytes=found.data_bytes,
         orphan_bytes=found.parts["orphans"].bytes,
         growth_bytes=figures.growth_per_day(found),
@@ -82,8 +83,8 @@ def _hold(
         elif alert.figures != told and code != thresholds.Code.SCAN_AGE:  # age is told from the time, not from here
             Alert.objects.filter(pk=alert.pk, resolved_at=None).update(figures=dict(told))
     unknown = set(thresholds.unknown(known)) if registry.storage_root else set()
-    for code, alert in open_ones.items():
-        if code not in over and (code not in unknown or not _is_watched(limits, code)):
+    for name, alert in open_ones.items():
+        if name not in over and (name not in unknown or not _is_watched(limits, name)):
             _end(alert)
 
 
