@@ -73,7 +73,7 @@ class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for th
         model = Registry
         fields = (
             "slug", "url", "public_host", "ca_file", "storage_root", "act_with", "sign_in", "refresh_minutes",
-            "default_username", "allow_removal",
+            "default_username", "allow_removal", "allow_upload_removal",
         )  # fmt: skip
         labels = {
             "slug": _("Name in addresses"),
@@ -84,6 +84,7 @@ class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for th
             "act_with": _("People act with"),
             "sign_in": _("People may sign in here with their name and password on this registry"),
             "allow_removal": _("Administrators may remove the directories of emptied repositories from the storage"),
+            "allow_upload_removal": _("Administrators may remove abandoned uploads from the storage"),
             "refresh_minutes": _("Minutes between refreshes"),
             "default_username": _("User name"),
         }
@@ -97,6 +98,7 @@ class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for th
             "storage_root": _("The directory that holds docker/registry/v2, as mounted here; read-only is enough."),
             "sign_in": "",
             "allow_removal": "",
+            "allow_upload_removal": "",
             "refresh_minutes": _("How often its index is brought up to date, besides its notifications."),
             "default_username": "",
         }
@@ -107,7 +109,7 @@ class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for th
         if self.instance.pk:
             del self.fields["slug"]
         for name, field in self.fields.items():
-            if name not in ("sign_in", "allow_removal"):
+            if name not in ("sign_in", "allow_removal", "allow_upload_removal"):
                 field.widget.attrs["class"] = "field"
             if isinstance(field, forms.CharField):
                 field.widget.attrs |= {"autocapitalize": "none", "spellcheck": "false"}

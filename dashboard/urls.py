@@ -29,6 +29,7 @@ from dashboard.views import (
     thresholds,
     trash,
     untagged,
+    uploads,
 )
 
 
@@ -87,6 +88,8 @@ urlpatterns = [
     path(f"{REGISTRY}-/activity/", activity.of_registry, name="activity"),
     path(f"{REGISTRY}-/status/", status.status, name="status"),
     path(f"{REGISTRY}-/untagged/", untagged.of_registry, name="registry-untagged"),
+    path(f"{REGISTRY}-/uploads/", uploads.uploads, name="uploads"),
+    path(f"{REGISTRY}-/uploads/remove/", uploads.remove, name="remove-uploads"),
     path(f"{REGISTRY}-/trash/", trash.trash, name="trash"),
     path(f"{REGISTRY}-/trash/restore/", trash.restore_chosen, name="restore"),
     path(f"{REGISTRY}-/jobs/", jobs.jobs, name="jobs"),

@@ -22,7 +22,7 @@ M = TypeVar("M", bound=models.Model)
 _Action = AuditEntry.Action
 
 _AUDITED: dict[What, tuple[str, ...]] = {
-    What.DELETIONS: (_Action.DELETE, _Action.UNTAG, _Action.REMOVE_DIRECTORY),
+    What.DELETIONS: (_Action.DELETE, _Action.UNTAG, _Action.REMOVE_DIRECTORY, _Action.REMOVE_UPLOAD),
     What.RESTORES: (_Action.RESTORE,),
     What.MOVES: (_Action.RETAG, _Action.MOVE),
     What.PROTECTION: (_Action.RULE,),
