@@ -119,11 +119,6 @@ class ResultPage:
     back_url: str
 
 
-def uploads_url(access: Access) -> str:
-    """The list."""
-    return reverse("uploads", args=[access.registry.slug])
-
-
 def uploads_page(access: Access, found: Listing) -> UploadsPage:
     """The view model of the list."""
     registry = access.registry
@@ -165,7 +160,7 @@ def confirm_page(access: Access, found: Listing, uploads: Sequence[Upload], chos
         left=chosen - number,
         title=title % {"n": count(number)},
         url=reverse("remove-uploads", args=[access.registry.slug]),
-        back_url=uploads_url(access),
+        back_url=links.uploads(access.registry),
     )
 
 
@@ -192,7 +187,7 @@ def result_page(access: Access, outcomes: Sequence[Outcome]) -> ResultPage:
             )
             for outcome in outcomes
         ],
-        back_url=uploads_url(access),
+        back_url=links.uploads(access.registry),
     )
 
 

@@ -17,6 +17,8 @@ from dashboard.models import Registry, UsageSnapshot
 
 PARTS = ("tagged_exclusive", "tagged_shared", "untagged", "orphans", "uploads")
 """Of a report: together they are the bytes of all its data files."""
+DATA = ("tagged_bytes", "untagged_bytes", "orphan_bytes", "upload_bytes")
+"""Columns of every snapshot that are the bytes of all its data files."""
 GROWTH_OVER = dt.timedelta(days=7)
 GROWTH_FROM = dt.timedelta(days=1)
 """Two scans closer to each other tell nothing about a day."""
@@ -35,7 +37,8 @@ class Figures:
     """A snapshot in numbers; times are of the scan's beginning, `seconds` how long it took, the rest bytes or counts.
 
     `disk_bytes` and `free_bytes` are 0 where there is no file system to ask.
-    `parts` are the five of PARTS; `in_flight` is contained in the orphans.
+    `data_bytes` are those of all data files. `parts` are the five of PARTS, of which they are the sum (of a snapshot
+    before the last, not all of them are kept); `in_flight` is contained in the orphans.
     """
 
     registry_id: int
@@ -43,16 +46,12 @@ class Figures:
     seconds: float
     disk_bytes: int
     free_bytes: int
+    data_bytes: int
     parts: dict[str, Amount]
     in_flight: Amount
     repositories: int
     tags: int
     problems: int
-
-    @property
-    def data_bytes(self) -> int:
-        """Bytes of all data files of the registry."""
-        return sum(part.bytes for part in self.parts.values())
 
     @property
     def other_bytes(self) -> int | None:
@@ -93,7 +92,9 @@ def _read(snapshots: QuerySet[UsageSnapshot]) -> list[Figures]:
     parts = (*PARTS, "in_flight")
     sums = {f"of_{part}_{what}": _key(part, what) for part in parts for what in ("count", "bytes")}
     sums |= {f"n_{name}": KeyTransform(name, "report") for name in ("repositories", "tags", "problem_count")}
-    rows = snapshots.annotate(**sums).values("registry_id", "began_at", "seconds", "disk_bytes", "free_bytes", *sums)
+    rows = snapshots.annotate(**sums).values(
+        "registry_id", "began_at", "seconds", "disk_bytes", "free_bytes", *DATA, *sums
+    )
     return [
         Figures(
             registry_id=row["registry_id"],
@@ -101,6 +102,7 @@ def _read(snapshots: QuerySet[UsageSnapshot]) -> list[Figures]:
             seconds=row["seconds"],
             disk_bytes=row["disk_bytes"],
             free_bytes=row["free_bytes"],
+            data_bytes=sum(row[column] for column in DATA),
             parts={part: _amount(row, part) for part in PARTS},
             in_flight=_amount(row, "in_flight"),
             repositories=int(row["n_repositories"] or 0),

@@ -9,6 +9,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from dashboard.contexts import links
 from dashboard.contexts import uploads as contexts
 from dashboard.services import uploads as services
 from dashboard.storage.uploads import RemovalRefused
@@ -35,7 +36,7 @@ def remove(request: HttpRequest, slug: str) -> HttpResponse:
     chosen = contexts.chosen_of(request.POST.getlist("upload"))
     if not chosen:
         messages.error(request, _("No upload was ticked."))
-        return redirect(contexts.uploads_url(access))
+        return redirect(links.uploads(access.registry))
     if request.POST.get("confirmed") != "1":
         found = services.listing(access)
         page = contexts.confirm_page(access, found, services.abandoned_of(found, chosen), len(chosen))
@@ -44,5 +45,5 @@ def remove(request: HttpRequest, slug: str) -> HttpResponse:
         outcomes = services.remove(access, chosen, actor=actor(request, access))
     except RemovalRefused as refused:
         messages.error(request, contexts.refused_sentence(refused))
-        return redirect(contexts.uploads_url(access))
+        return redirect(links.uploads(access.registry))
     return render_page(request, "uploads_removed.html", {"page": contexts.result_page(access, outcomes)})

@@ -76,7 +76,8 @@ def scanned(registry: Registry, *, free: int = 500, orphans: int = 1, days_ago: 
     }
     UsageSnapshot.objects.create(
         registry=registry, began_at=timezone.now() - dt.timedelta(days=days_ago), seconds=1, root="/x",
-        disk_bytes=1000 * GIB, free_bytes=free * GIB, report=report,
+        disk_bytes=1000 * GIB, free_bytes=free * GIB,
+        tagged_bytes=(data - orphans) * GIB, orphan_bytes=orphans * GIB, report=report,
     )  # fmt: skip
 
 
@@ -123,6 +124,7 @@ def test_each_threshold_is_held_against_what_is_known(mounted: Registry) -> None
     Thresholds.objects.create(registry=mounted, growth_bytes=10 * GIB)
     scanned(mounted, days_ago=10, data=1)
     scanned(mounted, days_ago=6, data=300)
+    UsageSnapshot.objects.update(report={"tagged": {"count": 1, "bytes": 1}})  # what is kept of those before the last
     scanned(mounted, data=400, orphans=200)
     raise_and_end.look()
     assert open_codes() == ["growth", "orphans"]
