@@ -1,7 +1,8 @@
 """System checks of the configuration: each with an id and a fix. `bootstrap` stops on them.
 
 dashboard.E001 SECRET_KEY missing · E002 credential keys missing or malformed · E003 registry address · E004 slug ·
-E005 who people act with · E006 CA file · E007 storage root · E008 base URL · W001 no registry
+E005 who people act with · E006 CA file · E007 storage root · E008 base URL · E009 webhook of alerts ·
+E010 mail addresses of alerts · E011 program of collections · W001 no registry
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from urllib.parse import urlsplit
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 (Django's name)
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 
 from dashboard.models import Registry
+from dashboard.registry import webhook
 from dashboard.services import registries
 from dashboard.services.collection.ask import is_program
 
@@ -109,6 +112,37 @@ def base_url_is_an_address(**_: Any) -> list[CheckMessage]:
     ]
 
 
+@register
+def alerts_can_be_sent(**_: Any) -> list[CheckMessage]:
+    """DASHBOARD_ALERT_WEBHOOK_URL, which is a secret and not repeated, and DASHBOARD_ALERT_EMAILS."""
+    found: list[CheckMessage] = []
+    if settings.ALERT_WEBHOOK_URL and not webhook.is_address(settings.ALERT_WEBHOOK_URL):
+        found.append(
+            Error(
+                "DASHBOARD_ALERT_WEBHOOK_URL is not a plain http or https address.",
+                hint="Leave out user name and password; a token goes to DASHBOARD_ALERT_WEBHOOK_TOKEN.",
+                id="dashboard.E009",
+            )
+        )
+    if not all(_is_mail_address(address) for address in settings.ALERT_EMAILS):
+        found.append(
+            Error(
+                "DASHBOARD_ALERT_EMAILS holds something that is no mail address.",
+                hint="Addresses such as ops@example.com, separated by commas.",
+                id="dashboard.E010",
+            )
+        )
+    return found
+
+
+def _is_mail_address(text: str) -> bool:
+    try:
+        validate_email(text)
+    except ValidationError:
+        return False
+    return True
+
+
 def _ca_file() -> list[CheckMessage]:
     if not settings.REGISTRY_CA_FILE or registries.is_ca_file(settings.REGISTRY_CA_FILE):
         return []
@@ -143,7 +177,7 @@ def _gc_command() -> list[CheckMessage]:
         Error(
             f"DASHBOARD_GC_COMMAND names {settings.GC_COMMAND}, which is not the absolute path of a program.",
             hint="Name an executable file, or leave the variable empty; see docs/garbage-collection.md.",
-            id="dashboard.E009",
+            id="dashboard.E011",
         )
     ]
 

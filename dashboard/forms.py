@@ -1,20 +1,25 @@
-"""Forms: signing in, a person's own registry credential; a registry and its rules as administrators set them."""
+"""Forms: signing in, one's own registry credential; a registry, its rules and thresholds as administrators set them."""
 
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
+from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from dashboard.models import Registry, TagRule
+from dashboard.models import Registry, TagRule, Thresholds
 from dashboard.services import protection, registries
 
 HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 MAX_REFRESH_MINUTES = 7 * 24 * 60
+GIB = 1024**3
+MAX_GIB = Decimal(1024**2)
+MAX_SCAN_HOURS = 365 * 24
 
 
 class SignInForm(AuthenticationForm):
@@ -68,7 +73,7 @@ class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for th
         model = Registry
         fields = (
             "slug", "url", "public_host", "ca_file", "storage_root", "act_with", "sign_in", "refresh_minutes",
-            "default_username", "allow_removal",
+            "default_username", "allow_removal", "allow_upload_removal",
         )  # fmt: skip
         labels = {
             "slug": _("Name in addresses"),
@@ -79,6 +84,7 @@ class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for th
             "act_with": _("People act with"),
             "sign_in": _("People may sign in here with their name and password on this registry"),
             "allow_removal": _("Administrators may remove the directories of emptied repositories from the storage"),
+            "allow_upload_removal": _("Administrators may remove abandoned uploads from the storage"),
             "refresh_minutes": _("Minutes between refreshes"),
             "default_username": _("User name"),
         }
@@ -92,6 +98,7 @@ class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for th
             "storage_root": _("The directory that holds docker/registry/v2, as mounted here; read-only is enough."),
             "sign_in": "",
             "allow_removal": "",
+            "allow_upload_removal": "",
             "refresh_minutes": _("How often its index is brought up to date, besides its notifications."),
             "default_username": "",
         }
@@ -102,7 +109,7 @@ class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for th
         if self.instance.pk:
             del self.fields["slug"]
         for name, field in self.fields.items():
-            if name not in ("sign_in", "allow_removal"):
+            if name not in ("sign_in", "allow_removal", "allow_upload_removal"):
                 field.widget.attrs["class"] = "field"
             if isinstance(field, forms.CharField):
                 field.widget.attrs |= {"autocapitalize": "none", "spellcheck": "false"}
@@ -222,6 +229,66 @@ class TagRuleForm(forms.Form):
                 _("No repository can be like that: lower-case letters, digits, / . - _ and * ? [ ] are possible.")
             )
         return pattern
+
+
+class ThresholdsForm(forms.Form):
+    """When people are told about a registry's storage; bytes in GiB. What is left empty is not watched."""
+
+    free_percent = forms.IntegerField(label=_("Free space below, in per cent of the disk"), min_value=1, max_value=99)
+    free_gib = forms.DecimalField(label=_("Free space below, in GiB"))
+    growth_gib = forms.DecimalField(
+        label=_("Growth above, in GiB a day"), help_text=_("Over the last seven days; it takes two scans a day apart.")
+    )
+    orphans_percent = forms.IntegerField(
+        label=_("Orphans above, in per cent of the data"),
+        min_value=1,
+        max_value=99,
+        help_text=_("From 100 MiB on: fewer are no reason to collect."),
+    )
+    orphans_gib = forms.DecimalField(label=_("Orphans above, in GiB"))
+    scan_hours = forms.IntegerField(label=_("Last scan older than, in hours"), min_value=1, max_value=MAX_SCAN_HOURS)
+
+    def __init__(self, data: QueryDict | None, *, row: Thresholds) -> None:
+        initial = {
+            "free_percent": row.free_percent,
+            "free_gib": _gib(row.free_bytes),
+            "growth_gib": _gib(row.growth_bytes),
+            "orphans_percent": row.orphans_percent,
+            "orphans_gib": _gib(row.orphans_bytes),
+            "scan_hours": row.scan_hours,
+        }
+        super().__init__(data, initial=initial)
+        self._row = row
+        for name, field in self.fields.items():
+            field.required = False
+            field.widget.attrs["class"] = "field"
+            if name.endswith("_gib"):
+                self.fields[name] = forms.DecimalField(
+                    label=field.label,
+                    help_text=field.help_text,
+                    required=False,
+                    min_value=Decimal("0.001"),
+                    max_value=MAX_GIB,
+                    decimal_places=3,
+                    widget=forms.NumberInput(attrs={"class": "field", "step": "any"}),
+                )
+
+    def apply(self) -> Thresholds:
+        """The row with what was entered; not saved."""
+        found, row = self.cleaned_data, self._row
+        row.free_percent, row.free_bytes = found["free_percent"], _bytes(found["free_gib"])
+        row.growth_bytes = _bytes(found["growth_gib"])
+        row.orphans_percent, row.orphans_bytes = found["orphans_percent"], _bytes(found["orphans_gib"])
+        row.scan_hours = found["scan_hours"]
+        return row
+
+
+def _gib(count: int | None) -> Decimal | None:
+    return None if count is None else Decimal(f"{(Decimal(count) / GIB).quantize(Decimal('0.001')).normalize():f}")
+
+
+def _bytes(gib: Decimal | None) -> int | None:
+    return None if gib is None else int(gib * GIB)
 
 
 def _without_colon(name: str) -> str:

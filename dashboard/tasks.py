@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dashboard.contexts import alerts as words
 from dashboard.models import Job, Registry, TagPeriod
 from dashboard.services import jobs, pointing, usage
 from dashboard.services.activity.prune import prune as prune_activity
+from dashboard.services.alerts import raise_and_end, send
 from dashboard.services.collection import ask as collections
 from dashboard.services.collection import run as collection
 from dashboard.services.deletion import aftermath, choice, recover
@@ -68,3 +70,6 @@ def look_after() -> None:
     usage.ask_for_due_scans()
     notifications.look_after()
     prune_activity()
+    raise_and_end.look()
+    raise_and_end.forget_old()
+    send.send_due(words.words)

@@ -16,6 +16,7 @@ from dashboard.views import (
     home,
     image,
     jobs,
+    metrics,
     point,
     protection,
     repositories,
@@ -26,8 +27,10 @@ from dashboard.views import (
     status,
     storage,
     tags,
+    thresholds,
     trash,
     untagged,
+    uploads,
 )
 
 
@@ -61,6 +64,7 @@ urlpatterns = [
     path("", home.home, name="home"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("events/<slug:slug>/", events.events, name="events"),
     path("accounts/login/", accounts.SignIn.as_view(), name="login"),
     path("accounts/logout/", accounts.SignOut.as_view(), name="logout"),
@@ -73,6 +77,7 @@ urlpatterns = [
     path("settings/registries/<slug:slug>/", settings_registries.edit, name="edit-registry"),
     path("settings/registries/<slug:slug>/remove/", settings_registries.remove, name="remove-registry"),
     path("settings/registries/<slug:slug>/protection/", protection.rules, name="protection"),
+    path("settings/registries/<slug:slug>/thresholds/", thresholds.thresholds, name="thresholds"),
     path(REGISTRY, repositories.repositories, name="repositories"),
     path(f"{REGISTRY}-/open/", repositories.open_by_name, name="open-repository"),
     path(f"{REGISTRY}-/refresh/", repositories.refresh, name="refresh"),
@@ -86,6 +91,8 @@ urlpatterns = [
     path(f"{REGISTRY}-/activity/", activity.of_registry, name="activity"),
     path(f"{REGISTRY}-/status/", status.status, name="status"),
     path(f"{REGISTRY}-/untagged/", untagged.of_registry, name="registry-untagged"),
+    path(f"{REGISTRY}-/uploads/", uploads.uploads, name="uploads"),
+    path(f"{REGISTRY}-/uploads/remove/", uploads.remove, name="remove-uploads"),
     path(f"{REGISTRY}-/trash/", trash.trash, name="trash"),
     path(f"{REGISTRY}-/trash/restore/", trash.restore_chosen, name="restore"),
     path(f"{REGISTRY}-/jobs/", jobs.jobs, name="jobs"),

@@ -7,7 +7,9 @@ hold the documentation and the compose file against what is really read.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -78,3 +80,45 @@ def secret(name: str) -> str:
     except (OSError, UnicodeDecodeError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) else "not UTF-8 text"
         raise ImproperlyConfigured(f"{name}_FILE names {file}, which cannot be read: {reason}.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mail is handed in. `tls`: from the first byte; `starttls`: after a greeting; at most one of them."""
+
+    host: str = "localhost"
+    port: int = 25
+    user: str = ""
+    password: str = field(default="", repr=False)
+    starttls: bool = False
+    tls: bool = False
+
+
+_MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
+
+
+def mail_server(name: str) -> MailServer:
+    """A secret like smtp+tls://user:password@host:587 (smtp: in the clear; smtps: TLS at once); localhost if unset.
+
+    What is special in an address is percent-encoded in user and password. Raises ImproperlyConfigured, without them.
+    """
+    text = secret(name)
+    if not text:
+        return MailServer()
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in _MAIL_PORTS or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise ImproperlyConfigured(
+            f"{name} must be like smtp://host:25, smtp+tls://user:password@host:587 or smtps://user:password@host:465."
+        )
+    return MailServer(
+        host=parts.hostname,
+        port=port or _MAIL_PORTS[parts.scheme],
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        starttls=parts.scheme == "smtp+tls",
+        tls=parts.scheme == "smtps",
+    )

@@ -13,7 +13,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from dashboard.models import Registry, User
-from dashboard.services import access, connections, status
+from dashboard.services import access, connections, request_tally, status
 from dashboard.services.index import tag_names
 from dashboard.services.static_files import collect_if_changed
 from tests.environment import STATE
@@ -65,10 +65,10 @@ def static_files() -> None:
 def forgetful(settings: Settings) -> Iterator[None]:
     """Nothing that a process remembers of a registry outlives a test; passwords are hashed quickly."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    for remembered in (access, status, tag_names):
+    for remembered in (access, status, tag_names, request_tally):
         remembered.forget()
     yield
-    for remembered in (access, status, tag_names):
+    for remembered in (access, status, tag_names, request_tally):
         remembered.forget()
 
 

@@ -12,10 +12,11 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from dashboard.services.access import Access
+from dashboard.services.alerts import shown
 from dashboard.services.registry_health import standings
 from registryui import __version__
 
-from . import links
+from . import alerts, links
 from .registries import RegistryState, state_of
 
 THEMES = ("system", "light", "dark")
@@ -52,6 +53,13 @@ def _switcher(access: Access | None) -> Switcher:
     return Switcher([Choice(state, state.slug == here) for state in states])
 
 
+def _alerts(access: Access | None) -> list[alerts.AlertNotice]:
+    """The open alerts of the page's registry, for administrators."""
+    if access is None or not access.user.is_staff:
+        return []
+    return alerts.notices(shown.open_alerts(access.registry))
+
+
 def frame(request: HttpRequest) -> dict[str, Any]:
     """A context processor. `access` is there on pages of a registry, `index_as_of` on lists of its index."""
     access: Access | None = getattr(request, "access", None)
@@ -70,6 +78,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "trash_url": links.trash(access.registry) if access else "",
         "status_url": links.status(access.registry) if access else "",
         "switcher": SimpleLazyObject(lambda: _switcher(access)),  # asked by whole pages alone, not by fragments
+        "alerts": SimpleLazyObject(lambda: _alerts(access)),  # asked by the pages that show them
         "section": getattr(request, "section", ""),
         "index_as_of": getattr(request, "index_as_of", None),
         "htmx_fragment": getattr(request, "is_fragment", False),

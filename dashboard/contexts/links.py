@@ -10,6 +10,11 @@ from django.urls import reverse
 from dashboard.models import Registry
 
 
+def uploads(registry: Registry) -> str:
+    """Unfinished uploads."""
+    return reverse("uploads", args=[registry.slug])
+
+
 def repositories(registry: Registry) -> str:
     """The list of repositories."""
     return reverse("repositories", args=[registry.slug])

@@ -189,6 +189,11 @@ def _facts(registry: Registry) -> list[Fact]:
             _("yes") if registry.allow_removal else _("no"),
             "DASHBOARD_ALLOW_DIRECTORY_REMOVAL",
         ),
+        Fact(
+            _("Abandoned uploads may be removed"),
+            _("yes") if registry.allow_upload_removal else _("no"),
+            "DASHBOARD_ALLOW_UPLOAD_REMOVAL",
+        ),
         Fact(_("Default credential"), settings.REGISTRY_USERNAME, "DASHBOARD_REGISTRY_USERNAME"),
         Fact(_("Its password"), secret if settings.REGISTRY_PASSWORD else "", "DASHBOARD_REGISTRY_PASSWORD"),
         Fact(_("Token of notifications"), secret if settings.EVENTS_TOKEN else "", "DASHBOARD_EVENTS_TOKEN"),

@@ -74,8 +74,8 @@ class StatusPage:
     worst: Level
 
 
-def status_page(access: Access, status: Status) -> StatusPage:
-    """The view model of the status page."""
+def status_page(access: Access, status: Status, more: Sequence[Line] = ()) -> StatusPage:
+    """The view model of the status page; `more` lines stand at its end."""
     registry = access.registry
     lines = [
         _registry(status),
@@ -94,6 +94,7 @@ def status_page(access: Access, status: Status) -> StatusPage:
                 _("Update the registry to 3.1.1 or later."),
             )
         )
+    lines += more
     levels = {line.level for line in lines}
     worst = Level.BAD if Level.BAD in levels else Level.WARNING if Level.WARNING in levels else Level.GOOD
     return StatusPage(registry.public_host, registry.url, registry.from_environment, lines, worst)

@@ -82,7 +82,14 @@ def parts(registry: Registry, report: Mapping[str, Any], sums: Sums) -> list[Par
             links.collection(registry),
             _doubt(report),
         ),
-        part("uploads", "upload", _("Uploads"), _uploads(report), _("The registry removes them after a week")),
+        part(
+            "uploads",
+            "upload",
+            _("Uploads"),
+            _uploads(report),
+            _("See which are abandoned"),
+            links.uploads(registry),
+        ),
     ]
     if sums.metadata is not None and "metadata" in report:
         entries = report["metadata"]["files"] + report["metadata"]["directories"]

@@ -149,7 +149,8 @@ def _uploads(registry: Registry, found: Overview) -> Reason:
     old = report.get("old_uploads", {}).get("count", 0)
     if old:
         text = f"{text} " + _("A registry that purges its uploads has none older than a week: this one does not.")
-    return Reason("upload", amount["bytes"], _("are uploads that were never finished"), text)
+    what = _("are uploads that were never finished")
+    return Reason("upload", amount["bytes"], what, text, _("See the uploads"), links.uploads(registry))
 
 
 def _duplicates(registry: Registry, duplicates: dict[str, int]) -> Reason:

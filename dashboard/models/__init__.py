@@ -1,16 +1,19 @@
 """The rows we own, and the index.
 
 Our own: people, registries, credentials, content, jobs, usage snapshots, collections, deletions and their trash,
-history of tags, pushes and pulls, protection of tags, the audit. The index (`index.py`) may be emptied and rebuilt.
+history of tags, pushes and pulls, protection of tags, the audit, thresholds with their alerts, sums for the metrics.
+The index (`index.py`) may be emptied and rebuilt.
 """
 
 from __future__ import annotations
 
+from .alert import Alert, AlertMessage, Thresholds
 from .audit import AuditEntry
 from .collection import Collection, CollectionPreview
 from .content import Content
 from .credential import Credential
 from .deletion import ChosenNames, Deletion, DeletionItem, DeletionPlan, TrashedManifest
+from .figures import JobTally, RequestTally
 from .history import Notification, NotificationState, PullDay, RegistryEvent, TagPeriod
 from .index import (
     IndexedBlob,
@@ -38,6 +41,8 @@ from .usage import (
 )
 
 __all__ = [
+    "Alert",
+    "AlertMessage",
     "AuditEntry",
     "ChosenNames",
     "Collection",
@@ -54,6 +59,7 @@ __all__ = [
     "IndexedRevision",
     "IndexedTag",
     "Job",
+    "JobTally",
     "LargeBlob",
     "ManifestBlob",
     "ManifestEntry",
@@ -69,8 +75,10 @@ __all__ = [
     "RegistryEvent",
     "RepositoryBlob",
     "RepositoryGrowth",
+    "RequestTally",
     "TagPeriod",
     "TagRule",
+    "Thresholds",
     "TrashedManifest",
     "UsageSnapshot",
     "User",

@@ -30,6 +30,7 @@ class AuditEntry(models.Model):
         MOVE = "move", _("pointed elsewhere")
         REMOVE_DIRECTORY = "remove-directory", _("directory removed")
         COLLECT = "collect", _("garbage collected")
+        REMOVE_UPLOAD = "remove-upload", _("upload removed")
         RULE = "rule", _("protection changed")
         SIGN_IN = "sign-in", _("signed in")
 

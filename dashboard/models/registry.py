@@ -37,6 +37,9 @@ class Registry(models.Model):
     allow_removal = models.BooleanField(
         default=False, help_text=_("administrators may remove the directories of emptied repositories")
     )
+    allow_upload_removal = models.BooleanField(
+        default=False, help_text=_("administrators may remove abandoned uploads")
+    )
     refresh_minutes = models.PositiveIntegerField(default=5, help_text=_("minutes between two refreshes of the index"))
     default_username = models.CharField(max_length=255, blank=True)
     default_origin = models.CharField(max_length=500, blank=True, editable=False)

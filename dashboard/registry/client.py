@@ -21,7 +21,7 @@ from . import blobs, errors, media_types, paging, probe, uploads
 from ._http import USER_AGENT, Http, Timeouts, Transport
 from .auth import AuthScheme, Credential
 from .calls import Answer, Call
-from .exchange import Exchange, Server, origin_of
+from .exchange import Exchange, Observer, Server, origin_of
 from .manifests import MAX_MANIFEST_BYTES
 from .references import (
     Digest,
@@ -94,6 +94,13 @@ class RegistryClient:
     def session(self, credential: Credential | None = None, *, budget: float | None = None) -> RegistrySession:
         """This registry as one person (None: nobody). `budget`: seconds for everything the session does, from now."""
         return RegistrySession(Exchange(self._server, credential, budget))
+
+    def observe(self, observer: Observer) -> None:
+        """From now on `observer` is told of each request, in the thread that makes it. It must be quick and not raise.
+
+        Operations and outcomes are words of this package alone: there are few of them, and no server chooses them.
+        """
+        self._server.observer = observer
 
     def close(self) -> None:
         """Close the connections."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -33,6 +33,9 @@ _jitter = secrets.SystemRandom()
 
 Result = TypeVar("Result")
 
+Observer = Callable[[str, str, float], None]
+"""Told of each request: its operation, "ok" or the code of the error that it ended with, the seconds that it took."""
+
 
 class Server:
     """What all people share of one registry: its address, the connections, what is known of its authentication."""
@@ -44,6 +47,7 @@ class Server:
         self.timeouts = timeouts
         self.origin = origin_of(base_url)
         self.authorizer = Authorizer(urlsplit(base_url).hostname or "")
+        self.observer: Observer | None = None
 
     def url(self, path: str) -> str:
         """The address of a path below the base URL."""
@@ -77,12 +81,14 @@ class Exchange:
             finally:
                 response.close()
 
-        return self._twice(call, once)
+        with self._observed(call):
+            return self._twice(call, once)
 
     @contextmanager
     def stream(self, call: Call) -> Iterator[Iterator[bytes]]:
         """Make the request and hand out the body in parts as they come. Raises RegistryError."""
-        response = self._twice(call, lambda: self._successful(call, self._send(call)))
+        with self._observed(call):
+            response = self._twice(call, lambda: self._successful(call, self._send(call)))
         try:
             yield self._parts(call, response)
         finally:
@@ -105,13 +111,30 @@ class Exchange:
             finally:
                 response.close()
 
-        return self._twice(call, once)
+        with self._observed(call):
+            return self._twice(call, once)
 
     def error(self, call: Call, kind: type[errors.RegistryError], **parameters: object) -> errors.RegistryError:
         """An error of this kind about that request."""
         return self._context(call).error(kind, **parameters)
 
     # One request
+
+    @contextmanager
+    def _observed(self, call: Call) -> Generator[None]:
+        """Tells the observer how it went: authorization and the one retry included, of a stream its head alone."""
+        observer = self.server.observer
+        if observer is None or (self.credential is not None and self.credential.unusable):  # then nothing is asked
+            yield
+            return
+        outcome, began = "ok", time.monotonic()
+        try:
+            yield
+        except errors.RegistryError as error:
+            outcome = error.code
+            raise
+        finally:
+            observer(call.operation, outcome, time.monotonic() - began)
 
     def _twice(self, call: Call, attempt: Callable[[], Result]) -> Result:
         try:

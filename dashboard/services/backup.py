@@ -19,6 +19,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models, transaction
 
 from dashboard.models import (
+    Alert,
     AuditEntry,
     Credential,
     Deletion,
@@ -32,6 +33,7 @@ from dashboard.models import (
     RepositoryGrowth,
     TagPeriod,
     TagRule,
+    Thresholds,
     TrashedManifest,
     UsageSnapshot,
     User,
@@ -53,6 +55,8 @@ KEPT: tuple[type[models.Model], ...] = (
     TagPeriod,
     TagRule,
     ProtectedMove,
+    Thresholds,
+    Alert,
     NotificationState,
     PullDay,
     RegistryEvent,

@@ -7,6 +7,7 @@ stays that credential: its sessions refuse, with the reason, and ask nothing; no
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -19,6 +20,8 @@ from dashboard.models import Credential, Registry, User
 from dashboard.models.encryption import SecretUnreadable
 from dashboard.registry.auth import Credential as ClientCredential
 from dashboard.registry.client import RegistryClient, RegistrySession
+
+from . import request_tally
 
 CREDENTIAL_MISSING = "credential-missing"
 CREDENTIAL_UNREADABLE = "credential-unreadable"
@@ -73,15 +76,23 @@ def client_for(registry: Registry) -> RegistryClient:
     with _lock:
         client = _clients.get(key)
         if client is None:
-            client = _clients[key] = _factory(registry)
+            client = _clients[key] = _counted(registry)
         return client
 
 
 @contextmanager
 def asked_anew(registry: Registry) -> Iterator[RegistryClient]:
     """A client that remembers nothing, to ask about a password: a token from before would prove nothing of it."""
-    with closing(_factory(registry)) as client:
+    with closing(_counted(registry)) as client:
         yield client
+
+
+def _counted(registry: Registry) -> RegistryClient:
+    """A new client, whose requests stand in the metrics once the registry's row is kept."""
+    client = _factory(registry)
+    if registry.pk is not None:
+        client.observe(functools.partial(request_tally.note, registry.pk))
+    return client
 
 
 @contextmanager

@@ -10,14 +10,17 @@ import datetime as dt
 import logging
 import time
 import uuid
+from collections import Counter
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from dashboard.models import Job, Registry, User
+from dashboard.models import Job, JobTally, Registry, User
+
+from . import request_tally
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +28,8 @@ LEASE = dt.timedelta(seconds=60)
 PATIENCE = dt.timedelta(seconds=30)
 """A waiting job's message is sent again after so long."""
 KEPT = dt.timedelta(days=7)
+AT_ONCE = 2000
+"""Rows that are forgotten in one transaction; the rest a minute later."""
 HEARTBEAT_SECONDS = 1.0
 RUN = "dashboard.tasks.run_job"
 
@@ -83,6 +88,7 @@ class Heart:
         if not mine.update(lease_until=timezone.now() + LEASE, progress=done, total=total):
             raise JobLost
         self._cancelled = mine.values_list("cancel_requested", flat=True).get()
+        request_tally.add_due()
 
     def note(self, code: str, **parameters: Any) -> None:
         """Adds a line to the job's log; after MAX_LINES no more."""
@@ -128,7 +134,21 @@ def forget_old() -> int:
     old = Job.objects.exclude(state__in=Job.LIVE).filter(finished_at__lt=timezone.now() - KEPT)
     newer = Job.objects.filter(registry=OuterRef("registry"), kind=OuterRef("kind"))
     newer = newer.filter(requested_at__gt=OuterRef("requested_at"))
-    return old.filter(Exists(newer)).delete()[0]
+    return forget(old.filter(Exists(newer)))
+
+
+def forget(ended: QuerySet[Job]) -> int:
+    """Removes the rows of jobs that ended, and counts them where the metrics go on counting; how many."""
+    if not ended.exists():
+        return 0
+    with transaction.atomic():
+        # Locked, so that two workers who forget at once count none twice.
+        rows = list(ended.select_for_update(of=("self",)).values_list("pk", "registry", "kind", "state")[:AT_ONCE])
+        for (registry, kind, state), number in sorted(Counter(row[1:] for row in rows).items()):
+            tally, _made = JobTally.objects.get_or_create(registry_id=registry, kind=kind, state=state)
+            JobTally.objects.filter(pk=tally.pk).update(jobs=F("jobs") + number)
+        Job.objects.filter(pk__in=[row[0] for row in rows]).delete()
+    return len(rows)
 
 
 def look_after() -> int:

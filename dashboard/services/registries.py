@@ -70,6 +70,7 @@ def follow_environment() -> Registry | None:
         "act_with": settings.REGISTRY_ACT_WITH,
         "sign_in": settings.REGISTRY_SIGN_IN,
         "allow_removal": settings.ALLOW_DIRECTORY_REMOVAL,
+        "allow_upload_removal": settings.ALLOW_UPLOAD_REMOVAL,
         "from_environment": True,
     }
     registry, _ = Registry.objects.update_or_create(slug=settings.REGISTRY_SLUG, defaults=values)

@@ -117,7 +117,7 @@ def _check(access: Access, repository: RepositoryName, typed: str) -> None:
         raise RemovalRefused(NOT_ALLOWED)
     if typed.strip() != repository:
         raise RemovalRefused(TYPE)
-    _refuse_other_storage(access)
+    refuse_other_storage(access)
     running = Deletion.objects.filter(registry=registry, repository=repository, state=Deletion.State.IN_PROGRESS)
     if running.exists():
         raise RemovalRefused(BUSY)
@@ -125,8 +125,8 @@ def _check(access: Access, repository: RepositoryName, typed: str) -> None:
         raise RemovalRefused(HAS_TAGS, tags[0])
 
 
-def _refuse_other_storage(access: Access) -> None:
-    """Whether the mount belongs is judged anew: what the last refresh said may be old."""
+def refuse_other_storage(access: Access) -> None:
+    """Whether the mount belongs is judged anew: what the last refresh said may be old. Raises RemovalRefused."""
     registry = access.registry
     session = connections.background(registry=registry, budget=JUDGE_BUDGET).session
     verdict = mount.judge(registry, session)

@@ -18,6 +18,7 @@ from dashboard.storage.errors import Cancelled, StorageError
 from dashboard.storage.usage import Reading, account, filesystem, take
 
 from . import duplicates, jobs, usage_rows
+from .alerts import raise_and_end
 from .collection import preview
 from .trash import outlook
 
@@ -128,6 +129,7 @@ def run_scan(job: Job) -> None:
         memory.save(remembered, reading.facts)
     except OSError as error:
         logger.warning("what the manifests of %s say could not be remembered: %s", registry.slug, error.strerror)
+    raise_and_end.look([registry])
     jobs.finish(job, Job.State.DONE, seconds=snapshot.seconds, lost=outlook.look_again(registry))
 
 

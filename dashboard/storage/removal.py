@@ -35,7 +35,7 @@ MISSING, SYMLINK, FOREIGN, IN_USE, UPLOAD, READ_ONLY = "missing", "symlink", "fo
 SETTLE_SECONDS = 1.0
 """What a registry needs at most between its look at the layers of a manifest and the links that it writes for it."""
 _IN_ORDER = (layout.LAYERS, layout.MANIFESTS, layout.UPLOADS)
-_HIDDEN = "_removed-"
+HIDDEN = "_removed-"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -73,12 +73,12 @@ def remove(
     `now` in seconds since the epoch. Raises RemovalRefused, StorageError where there is no storage, or OSError.
     """
     parts = repository.split("/")
-    with _opened(layout.v2_directory(root) / "repositories", parts) as descriptors:
+    with opened(layout.v2_directory(root) / "repositories", parts) as descriptors:
         directory = descriptors[-1]
         present = _own(directory)
         if not present:
             raise RemovalRefused(MISSING, parts[-1])
-        with _read_only_refused():
+        with read_only_refused():
             _refuse_uploads(directory, present, now - in_flight_seconds)
             _refuse_links(directory, present)
             hidden = _hide(directory, present, settle_seconds)
@@ -93,20 +93,20 @@ def is_writable(root: Path, repository: RepositoryName) -> bool:
 
 
 @contextmanager
-def _opened(base: Path, parts: Sequence[str]) -> Iterator[list[int]]:
+def opened(base: Path, parts: Sequence[str]) -> Iterator[list[int]]:
     """Descriptors of `base` and of each directory on the way, reached without following a symlink."""
     descriptors: list[int] = []
     try:
-        descriptors.append(_open(None, str(base)))
+        descriptors.append(open_below(None, str(base)))
         for part in parts:
-            descriptors.append(_open(descriptors[-1], part))
+            descriptors.append(open_below(descriptors[-1], part))
         yield descriptors
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def _open(parent: int | None, name: str) -> int:
+def open_below(parent: int | None, name: str) -> int:
     try:
         return os.open(name, _DIRECTORY, dir_fd=parent)
     except FileNotFoundError as error:
@@ -116,10 +116,10 @@ def _open(parent: int | None, name: str) -> int:
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENOTDIR):
             raise
-        raise RemovalRefused(SYMLINK if stat.S_ISLNK(_mode(parent, name)) else FOREIGN, name) from error
+        raise RemovalRefused(SYMLINK if stat.S_ISLNK(mode_of(parent, name)) else FOREIGN, name) from error
 
 
-def _mode(parent: int | None, name: str) -> int:
+def mode_of(parent: int | None, name: str) -> int:
     """The kind of what is there, no symlink followed; 0 if it is not there (any more)."""
     try:
         return os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
@@ -128,7 +128,7 @@ def _mode(parent: int | None, name: str) -> int:
 
 
 @contextmanager
-def _read_only_refused() -> Iterator[None]:
+def read_only_refused() -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -140,7 +140,7 @@ def _read_only_refused() -> Iterator[None]:
 def _own(directory: int) -> list[str]:
     found = []
     for name in OWN:
-        mode = _mode(directory, name)
+        mode = mode_of(directory, name)
         if not mode:
             continue
         if not stat.S_ISDIR(mode):
@@ -152,7 +152,7 @@ def _own(directory: int) -> list[str]:
 def _refuse_uploads(directory: int, present: Sequence[str], since: float) -> None:
     if layout.UPLOADS not in present:
         return
-    uploads = _open(directory, layout.UPLOADS)
+    uploads = open_below(directory, layout.UPLOADS)
     try:
         for name in os.listdir(uploads):
             if _newest(uploads, name) >= since:
@@ -190,7 +190,7 @@ def _a_link(directory: int, name: str) -> str:
     """
     for path, names, files, descriptor in os.fwalk(name, dir_fd=directory, onerror=_raise):
         for each in names:
-            if stat.S_ISLNK(_mode(descriptor, each)):
+            if stat.S_ISLNK(mode_of(descriptor, each)):
                 raise RemovalRefused(SYMLINK, each)
         parts = path.split("/")[1:]
         is_history = len(parts) > 2 and parts[0] == "tags" and parts[2] == "index"
@@ -210,7 +210,7 @@ def _hide(directory: int, present: Sequence[str], settle_seconds: float) -> dict
     try:
         for name in _IN_ORDER:
             if name in present:
-                away = f"{_HIDDEN}{token}{name}"
+                away = f"{HIDDEN}{token}{name}"
                 os.rename(name, away, src_dir_fd=directory, dst_dir_fd=directory)
                 hidden[name] = away
         time.sleep(settle_seconds)
@@ -229,11 +229,11 @@ def _put_back(directory: int, hidden: Mapping[str, str]) -> None:
 
 def _merge(source_in: int, source: str, target_in: int, target: str) -> None:
     """Moves `source` to `target`; of a directory that is there by now, what it lacks."""
-    there = _mode(target_in, target)
+    there = mode_of(target_in, target)
     if not there:
         os.rename(source, target, src_dir_fd=source_in, dst_dir_fd=target_in)
         return
-    if not (stat.S_ISDIR(there) and stat.S_ISDIR(_mode(source_in, source))):
+    if not (stat.S_ISDIR(there) and stat.S_ISDIR(mode_of(source_in, source))):
         os.unlink(source, dir_fd=source_in)  # a newer link in its place
         return
     old, new = os.open(source, _DIRECTORY, dir_fd=source_in), os.open(target, _DIRECTORY, dir_fd=target_in)
@@ -248,7 +248,7 @@ def _merge(source_in: int, source: str, target_in: int, target: str) -> None:
 
 def _clear(directory: int, hidden: Mapping[str, str]) -> tuple[str, ...]:
     """Removes what was renamed, and what an earlier removal that broke off had renamed; what could not be removed."""
-    earlier = [name for name in os.listdir(directory) if name.startswith(_HIDDEN) and name not in hidden.values()]
+    earlier = [name for name in os.listdir(directory) if name.startswith(HIDDEN) and name not in hidden.values()]
     left = []
     for name in [*hidden.values(), *earlier]:
         try:

@@ -63,6 +63,9 @@ WRONG = [
     ("E006", {"REGISTRY_CA_FILE": "/nowhere/ca.pem"}), ("E006", {"REGISTRY_CA_FILE": __file__}),
     ("E007", {"STORAGE_ROOT": "/nowhere"}), ("E007", {"STORAGE_ROOT": __file__}),
     ("E008", {"BASE_URL": "strata.example.com"}), ("E008", {"BASE_URL": "http://[::1"}),
+    ("E009", {"ALERT_WEBHOOK_URL": "hooks.example.com/secret@x"}),
+    ("E009", {"ALERT_WEBHOOK_URL": "https://me:secret@hooks.example.com/"}),
+    ("E010", {"ALERT_EMAILS": ["ops@example.com", "ops"]}),
     ("W001", {"REGISTRY_URL": ""}),
 ]  # fmt: skip
 
@@ -229,3 +232,22 @@ def test_https_address_makes_cookies_secure_and_the_path_a_prefix() -> None:
 
 def test_a_malformed_address_is_left_to_the_check_that_names_it() -> None:
     assert settings_of("BASE_URL", DASHBOARD_BASE_URL="http://[::1") == ["http://[::1"]
+
+
+def test_mail_server_is_an_address() -> None:
+    names = ["EMAIL_HOST", "EMAIL_PORT", "EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD", "EMAIL_USE_TLS", "EMAIL_USE_SSL"]
+    assert settings_of(*names) == ["localhost", 25, "", "", False, False]
+    url = "smtp+tls://me%40example.com:a%2Fb@mail.example.com"
+    assert settings_of(*names, EMAIL_URL=url) == ["mail.example.com", 587, "me@example.com", "a/b", True, False]
+    assert settings_of(*names, EMAIL_URL="smtps://mail.example.com:4650")[1:] == [4650, "", "", False, True]
+    assert settings_of("DEFAULT_FROM_EMAIL", DASHBOARD_BASE_URL="https://strata.example.com") == [
+        "strata@strata.example.com"
+    ]
+
+
+@pytest.mark.parametrize("url", ["mail.example.com", "http://mail.example.com", "smtp://", "smtp://u:hidden@h:x"])
+def test_nonsense_for_a_mail_server_is_refused_without_repeating_it(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("EMAIL_URL", url)
+    with pytest.raises(ImproperlyConfigured, match="EMAIL_URL must be like smtp://") as caught:
+        env.mail_server("EMAIL_URL")
+    assert "hidden" not in str(caught.value)

@@ -22,7 +22,13 @@ M = TypeVar("M", bound=models.Model)
 _Action = AuditEntry.Action
 
 _AUDITED: dict[What, tuple[str, ...]] = {
-    What.DELETIONS: (_Action.DELETE, _Action.UNTAG, _Action.REMOVE_DIRECTORY, _Action.COLLECT),
+    What.DELETIONS: (
+        _Action.DELETE,
+        _Action.UNTAG,
+        _Action.REMOVE_DIRECTORY,
+        _Action.REMOVE_UPLOAD,
+        _Action.COLLECT,
+    ),
     What.RESTORES: (_Action.RESTORE,),
     What.MOVES: (_Action.RETAG, _Action.MOVE),
     What.PROTECTION: (_Action.RULE,),

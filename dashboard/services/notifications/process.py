@@ -127,5 +127,5 @@ def prune() -> int:
         old = Notification.objects.filter(registry=registry, received_at__lt=before).exclude(processed_at=None)
         while ids := list(old.values_list("pk", flat=True)[:PRUNED_AT_ONCE]):
             deleted += Notification.objects.filter(pk__in=ids).delete()[0]
-    Job.objects.filter(kind=Job.Kind.NOTIFICATIONS, state=Job.State.DONE, finished_at__lt=now - JOBS_KEPT).delete()
+    jobs.forget(Job.objects.filter(kind=Job.Kind.NOTIFICATIONS, state=Job.State.DONE, finished_at__lt=now - JOBS_KEPT))
     return deleted

@@ -27,6 +27,7 @@ from dashboard.management.commands.worker import LOOK_AFTER, LOOK_AFTER_FUNCTION
 from dashboard.models import Job, Registry
 from dashboard.services import jobs
 from tests.fake_registry import FakeRegistry
+from tests.support.receivers import hook
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -137,6 +138,31 @@ def test_a_schedule_that_is_there_twice_is_one_again(db: None) -> None:
     assert (row.pk, row.func, row.minutes, row.repeats) == (kept.pk, LOOK_AFTER_FUNCTION, 1, -1)
     keep_schedule()
     assert Schedule.objects.get().next_run == kept.next_run, "a start does not put off what is due"
+
+
+@pytest.mark.database
+def test_four_workers_raise_one_alert_tell_it_once_and_lose_no_count(tmp_path: Path, database: str) -> None:
+    with hook() as received:
+        ended = subprocess.run(
+            [sys.executable, "-m", "tests.unit.services.alerting"],
+            cwd=PROJECT,
+            env=os.environ
+            | {
+                "DATABASE_URL": database,
+                "DASHBOARD_STATE_DIR": str(tmp_path),
+                "DASHBOARD_ALERT_WEBHOOK_URL": received.url,
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    told = json.loads(ended.stdout)
+    assert told["alerts"] == [["free-space", False]]
+    assert told["messages"] == [["began", "sent", 1], ["over", "sent", 1]]
+    assert [sent["event"] for _, sent in received.received] == ["began", "over"]
+    assert told["requests"] == {"tags": 80, "ping": 80, "repositories": 80}
 
 
 def test_asking_while_the_job_that_won_the_race_ends_gives_a_new_one(
