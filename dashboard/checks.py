@@ -1,7 +1,8 @@
 """System checks of the configuration: each with an id and a fix. `bootstrap` stops on them.
 
 dashboard.E001 SECRET_KEY missing · E002 credential keys missing or malformed · E003 registry address · E004 slug ·
-E005 who people act with · E006 CA file · E007 storage root · E008 base URL · W001 no registry
+E005 who people act with · E006 CA file · E007 storage root · E008 base URL ·
+E011 bucket · W001 no registry
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def registry_is_well_described(**_: Any) -> list[CheckMessage]:
                 id="dashboard.E005",
             )
         )
-    found += _ca_file() + _storage_root()
+    found += _ca_file() + _storage_root() + _storage_url()
     return found
 
 
@@ -133,6 +134,20 @@ def _storage_root() -> list[CheckMessage]:
             id="dashboard.E007",
         )
     ]
+
+
+def _storage_url() -> list[CheckMessage]:
+    if not settings.STORAGE_URL:
+        return []
+    if settings.STORAGE_ROOT:
+        text, hint = "DASHBOARD_STORAGE_ROOT and DASHBOARD_STORAGE_URL are both set.", "Leave one of them empty."
+    elif not registries.is_storage_url(settings.STORAGE_URL):
+        text, hint = "DASHBOARD_STORAGE_URL is not an address of a bucket.", "For example s3://bucket/prefix"
+    elif urlsplit(settings.STORAGE_ENDPOINT).scheme not in {"", "http", "https"}:
+        text, hint = "DASHBOARD_STORAGE_ENDPOINT is not an http or https address.", "Leave it empty for Amazon's S3."
+    else:
+        return []
+    return [Error(text, hint=hint, id="dashboard.E011")]
 
 
 def _is_fernet_key(key: str) -> bool:

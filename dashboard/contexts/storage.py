@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dashboard.models import Job, MeasuredRepository, UsageSnapshot
 from dashboard.services.access import Access
+from dashboard.services.storage_source import Source
 from dashboard.services.usage_overview import Overview
 from dashboard.storage.errors import StorageError
 
@@ -103,13 +103,13 @@ class StoragePage:
 
 
 def storage_page(
-    access: Access, found: Overview | None, job: Job | None, storage: Path | StorageError | None
+    access: Access, found: Overview | None, job: Job | None, storage: Source | StorageError | None
 ) -> StoragePage:
     """The view model. Sums are those of the whole registry, whoever looks."""
     registry = access.registry
     return StoragePage(
-        root=registry.storage_root,
-        mounted=bool(registry.storage_root) and not isinstance(storage, StorageError),
+        root=registry.storage_address,
+        mounted=storage is not None and not isinstance(storage, StorageError),
         mount_problem=problem_of(storage) if isinstance(storage, StorageError) else None,
         scan=_scan_state(access, job),
         found=_found(access, found) if found is not None else None,

@@ -12,7 +12,6 @@ from dashboard.registry.references import is_digest
 from . import layout
 from .facts import Facts, ManifestFacts, Problem, RepositoryFacts
 
-
 IsFile = Callable[[str], bool]  # whether there is a file at a path below docker/registry/v2, asked now
 
 
@@ -68,9 +67,7 @@ def _unservable(
     if not lacking:
         return
     stored_elsewhere = all(
-        is_digest(digest)
-        and not digest.startswith("sha256:")
-        and is_file(layout.layer_link(repository.name, digest))
+        is_digest(digest) and not digest.startswith("sha256:") and is_file(layout.layer_link(repository.name, digest))
         for digest in lacking
     )
     code = "blob-unprotected" if stored_elsewhere else "blob-missing"

@@ -3,9 +3,10 @@
     StorageError
     ├── RootMissing       nothing is at that path
     ├── RootUnreadable    it is there and may not be read (permissions, input/output error)
-    ├── NotAStorage       a directory (or file, or bucket) that holds no docker/registry/v2
+    ├── NotAStorage       a directory (or file) that holds no docker/registry/v2
     ├── AddressMalformed  no address of a bucket
     ├── ClientMissing     the client of object storage is not installed
+    ├── BucketEmpty       a bucket that holds no docker/registry/v2
     ├── BucketUnreadable  a bucket does not answer, or refuses
     └── ContentError      one thing in it cannot be read
         ├── LinkMissing   a link file is not there
@@ -68,6 +69,11 @@ class AddressMalformed(StorageError):
 class ClientMissing(StorageError):
     code = "storage-client-missing"
     sentence = "{path} needs the client of object storage: pip install --require-hashes -r requirements-s3.txt."
+
+
+class BucketEmpty(StorageError):
+    code = "storage-bucket-empty"
+    sentence = "{path} is not a registry's storage: it holds no docker/registry/v2."
 
 
 class BucketUnreadable(StorageError):

@@ -28,7 +28,7 @@ from . import digests, layout
 from .bucket import Entry
 from .checks import check
 from .digests import parse_link
-from .errors import BucketUnreadable, Cancelled, NotAStorage
+from .errors import BucketEmpty, BucketUnreadable, Cancelled
 from .facts import MAX_PROBLEMS, Facts, ManifestFacts, Problem, RepositoryFacts, UploadFacts
 from .files import MAX_LINK_BYTES, MAX_MANIFEST_BYTES, OverBound, printable
 from .garbage import Graph
@@ -64,7 +64,7 @@ def take(
 ) -> Reading:
     """Reads the storage in a bucket, for `usage.account`; arguments as those of `usage.take`.
 
-    Progress has no total while keys are listed. Raises NotAStorage, BucketUnreadable, Cancelled.
+    Progress has no total while keys are listed. Raises BucketEmpty, BucketUnreadable, Cancelled.
     """
     began = time.perf_counter()
     scan = ObjectScan(
@@ -151,7 +151,7 @@ class ObjectScan:
         self._listed = 0
 
     def run(self) -> Facts:
-        """The facts. Raises NotAStorage, BucketUnreadable, Cancelled."""
+        """The facts. Raises BucketEmpty, BucketUnreadable, Cancelled."""
         for entries in self._listing("blobs"):
             for entry in entries:
                 self._take_blob(entry)
@@ -159,7 +159,7 @@ class ObjectScan:
             for entry in entries:
                 self._take_entry(entry)
         if not self._listed:
-            raise NotAStorage(str(self._store))
+            raise BucketEmpty(str(self._store))
         with ThreadPoolExecutor(READ_AT_ONCE, thread_name_prefix="reading") as pool:
             self._read_links(pool)
             self._read_manifests(pool)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from dashboard.storage import bucket as buckets
 from dashboard.storage import objects
 from dashboard.storage.bucket import Bucket, Entry, is_address, parse_address
-from dashboard.storage.errors import AddressMalformed, BucketUnreadable, Cancelled, ClientMissing, NotAStorage
+from dashboard.storage.errors import AddressMalformed, BucketEmpty, BucketUnreadable, Cancelled, ClientMissing
 from dashboard.storage.memory import load, save
 from dashboard.storage.usage import Usage, account, measure
 from tests.support.object_storage import CREDENTIALS, ObjectStorage, object_storage
@@ -331,7 +331,7 @@ def test_progress_is_told_and_cancelling_stops(s3: ObjectStorage, tree: Tree) ->
 def test_a_bucket_without_a_registry_and_one_that_is_missing_are_said(s3: ObjectStorage) -> None:
     name = s3.bucket()
     s3.put(name, "elsewhere/file", b"1")
-    with pytest.raises(NotAStorage, match=f"s3://{name}/pre is not a registry's storage"):
+    with pytest.raises(BucketEmpty, match=f"s3://{name}/pre is not a registry's storage"):
         usage_of(Bucket(f"s3://{name}/pre", s3.endpoint))
     with pytest.raises(BucketUnreadable, match=r"s3://no-such-bucket cannot be read: NoSuchBucket\."):
         usage_of(Bucket("s3://no-such-bucket", s3.endpoint))
