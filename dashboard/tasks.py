@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.models import Job, Registry, TagPeriod
-from dashboard.services import jobs, pointing, usage
+from dashboard.services import deep_check, jobs, pointing, usage
 from dashboard.services.activity.prune import prune as prune_activity
 from dashboard.services.deletion import aftermath, choice, recover
 from dashboard.services.index import refresh
@@ -15,6 +15,7 @@ _RUNNERS = {
     Job.Kind.SCAN: usage.run_scan,
     Job.Kind.FULL_SCAN: usage.run_scan,
     Job.Kind.REFRESH: refresh.run_refresh,
+    Job.Kind.DEEP_CHECK: deep_check.run,
     Job.Kind.NOTIFICATIONS: notifications.run,
     Job.Kind.DELETION: recover.run,
     Job.Kind.RESTORE: restore.run,
@@ -62,5 +63,6 @@ def look_after() -> None:
     jobs.forget_old()
     refresh.ask_for_due_refreshes()
     usage.ask_for_due_scans()
+    deep_check.ask_for_due()
     notifications.look_after()
     prune_activity()

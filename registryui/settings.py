@@ -211,6 +211,10 @@ IN_FLIGHT_SECONDS = env.number("DASHBOARD_IN_FLIGHT_SECONDS", 3600)
 SCAN_HOURS = env.number("DASHBOARD_SCAN_HOURS", 6)
 """0: scans by hand, and the full pass of the night."""
 FULL_SCAN_HOUR = env.number("DASHBOARD_FULL_SCAN_HOUR", 3)
+CHECK_MIB_PER_SECOND = env.number("DASHBOARD_CHECK_MIB_PER_SECOND", 50)
+"""0: as fast as it goes."""
+DEEP_CHECK_DAYS = env.number("DASHBOARD_DEEP_CHECK_DAYS", 0)
+"""0: by hand alone."""
 TRASH_DAYS = env.number("DASHBOARD_TRASH_DAYS", 30, minimum=1)
 EVENTS_TOKEN = env.secret("DASHBOARD_EVENTS_TOKEN")
 EVENTS_KEEP_DAYS = env.number("DASHBOARD_EVENTS_KEEP_DAYS", 14, minimum=1)

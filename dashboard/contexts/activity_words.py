@@ -34,6 +34,7 @@ ICONS: Mapping[str, str] = {
     _Action.RESTORE: "undo",
     _Action.RETAG: "tag",
     _Action.MOVE: "tag",
+    _Action.DEEP_CHECK: "scan",
     _Action.RULE: "shield",
     _Action.SIGN_IN: "user",
 }
@@ -45,6 +46,7 @@ _DONE: Mapping[str, Promise] = {
     _Action.RESTORE: _("restored"),
     _Action.RETAG: _("tagged"),
     _Action.MOVE: _("pointed elsewhere"),
+    _Action.DEEP_CHECK: _("began a deep check"),
     _Action.RULE: _("changed the protection"),
     _Action.SIGN_IN: _("signed in"),
 }
@@ -55,6 +57,7 @@ _TRIED: Mapping[str, Promise] = {
     _Action.RESTORE: _("tried to restore"),
     _Action.RETAG: _("tried to tag"),
     _Action.MOVE: _("tried to point elsewhere"),
+    _Action.DEEP_CHECK: _("tried to begin a deep check"),
     _Action.RULE: _("tried to change the protection"),
     _Action.SIGN_IN: _("tried to sign in"),
 }

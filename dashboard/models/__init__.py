@@ -1,7 +1,7 @@
 """The rows we own, and the index.
 
-Our own: people, registries, credentials, content, jobs, usage snapshots, deletions and their trash, history of tags,
-pushes and pulls, protection of tags, the audit. The index (`index.py`) may be emptied and rebuilt.
+Our own: people, registries, credentials, content, jobs, usage snapshots, deep checks, deletions and their trash,
+history of tags, pushes and pulls, protection of tags, the audit. The index (`index.py`) may be emptied and rebuilt.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from .audit import AuditEntry
 from .content import Content
 from .credential import Credential
+from .deep_check import DamagedBlob, DeepCheck
 from .deletion import ChosenNames, Deletion, DeletionItem, DeletionPlan, TrashedManifest
 from .history import Notification, NotificationState, PullDay, RegistryEvent, TagPeriod
 from .index import (
@@ -41,6 +42,8 @@ __all__ = [
     "ChosenNames",
     "Content",
     "Credential",
+    "DamagedBlob",
+    "DeepCheck",
     "Deletion",
     "DeletionItem",
     "DeletionPlan",

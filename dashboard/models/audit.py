@@ -29,6 +29,7 @@ class AuditEntry(models.Model):
         RETAG = "retag", _("tagged")
         MOVE = "move", _("pointed elsewhere")
         REMOVE_DIRECTORY = "remove-directory", _("directory removed")
+        DEEP_CHECK = "deep-check", _("deep check begun")
         RULE = "rule", _("protection changed")
         SIGN_IN = "sign-in", _("signed in")
 

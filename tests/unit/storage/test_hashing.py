@@ -70,8 +70,11 @@ def test_one_flipped_byte_a_short_and_a_long_blob_are_damaged(v2: Path, content:
 def test_what_is_whole_at_the_second_reading_is_no_finding(v2: Path) -> None:
     path = put(v2, b"arrives late")
     data(v2, path).write_bytes(b"arrives")
-    reading = Hashing(str(v2), pace=UNBOUND, alive=lambda: data(v2, path).write_bytes(b"arrives late"))
 
+    def arrive() -> None:
+        data(v2, path).write_bytes(b"arrives late")
+
+    reading = Hashing(str(v2), pace=UNBOUND, alive=arrive)
     assert damages(list(reading)) == {}
 
 
