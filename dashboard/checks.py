@@ -2,7 +2,7 @@
 
 dashboard.E001 SECRET_KEY missing · E002 credential keys missing or malformed · E003 registry address · E004 slug ·
 E005 who people act with · E006 CA file · E007 storage root · E008 base URL · E009 webhook of alerts ·
-E010 mail addresses of alerts · E011 program of collections · W001 no registry
+E010 mail addresses of alerts · E011 program of collections · E012 bucket · W001 no registry
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def registry_is_well_described(**_: Any) -> list[CheckMessage]:
                 id="dashboard.E005",
             )
         )
-    found += _ca_file() + _storage_root() + _gc_command()
+    found += _ca_file() + _storage_root() + _storage_url() + _gc_command()
     return found
 
 
@@ -180,6 +180,20 @@ def _gc_command() -> list[CheckMessage]:
             id="dashboard.E011",
         )
     ]
+
+
+def _storage_url() -> list[CheckMessage]:
+    if not settings.STORAGE_URL:
+        return []
+    if settings.STORAGE_ROOT:
+        text, hint = "DASHBOARD_STORAGE_ROOT and DASHBOARD_STORAGE_URL are both set.", "Leave one of them empty."
+    elif not registries.is_storage_url(settings.STORAGE_URL):
+        text, hint = "DASHBOARD_STORAGE_URL is not an address of a bucket.", "For example s3://bucket/prefix"
+    elif urlsplit(settings.STORAGE_ENDPOINT).scheme not in {"", "http", "https"}:
+        text, hint = "DASHBOARD_STORAGE_ENDPOINT is not an http or https address.", "Leave it empty for Amazon's S3."
+    else:
+        return []
+    return [Error(text, hint=hint, id="dashboard.E012")]
 
 
 def _is_fernet_key(key: str) -> bool:

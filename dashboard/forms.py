@@ -72,8 +72,8 @@ class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for th
     class Meta:
         model = Registry
         fields = (
-            "slug", "url", "public_host", "ca_file", "storage_root", "act_with", "sign_in", "refresh_minutes",
-            "default_username", "allow_removal", "allow_upload_removal",
+            "slug", "url", "public_host", "ca_file", "storage_root", "storage_url", "act_with", "sign_in",
+            "refresh_minutes", "default_username", "allow_removal", "allow_upload_removal",
         )  # fmt: skip
         labels = {
             "slug": _("Name in addresses"),
@@ -81,6 +81,7 @@ class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for th
             "public_host": _("Host in pull commands"),
             "ca_file": _("Certificate authority"),
             "storage_root": _("Storage"),
+            "storage_url": _("Bucket"),
             "act_with": _("People act with"),
             "sign_in": _("People may sign in here with their name and password on this registry"),
             "allow_removal": _("Administrators may remove the directories of emptied repositories from the storage"),
@@ -96,6 +97,10 @@ class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for th
             "public_host": _("Where people reach it, with the port if there is one; the address' own if left empty."),
             "ca_file": _("A file here with the PEM certificates of a private authority, trusted besides the system's."),
             "storage_root": _("The directory that holds docker/registry/v2, as mounted here; read-only is enough."),
+            "storage_url": _(
+                "In place of a directory: s3://bucket/prefix, where the registry keeps its storage in S3. "
+                "Credentials for it come only from the dashboard's environment or its machine's role."
+            ),
             "sign_in": "",
             "allow_removal": "",
             "allow_upload_removal": "",
@@ -165,6 +170,13 @@ class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for th
             raise forms.ValidationError(_("There is no such directory here. Mount the registry's storage first."))
         return path
 
+    def clean_storage_url(self) -> str:
+        """An address of a bucket; credentials are not a part of it."""
+        url = str(self.cleaned_data["storage_url"])
+        if url and not registries.is_storage_url(url):
+            raise forms.ValidationError(_("Not an address such as s3://bucket/prefix; no credential belongs into it."))
+        return url
+
     def clean_default_username(self) -> str:
         """A colon would end the name in HTTP Basic."""
         return _without_colon(str(self.cleaned_data["default_username"]))
@@ -172,6 +184,8 @@ class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for th
     def clean(self) -> dict[str, Any]:
         """Name and password belong together; the host falls back to the address'."""
         found: dict[str, Any] = super().clean() or self.cleaned_data
+        if found.get("storage_root") and found.get("storage_url"):
+            self.add_error("storage_url", _("The storage is either a directory or a bucket. Leave one of them empty."))
         if "url" in found and not found.get("public_host"):
             found["public_host"] = urlsplit(found["url"]).netloc
         name, password = found.get("default_username"), found.get("password")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboard.contexts import alerts as words
 from dashboard.models import Job, Registry, TagPeriod
-from dashboard.services import jobs, pointing, usage
+from dashboard.services import deep_check, jobs, pointing, usage
 from dashboard.services.activity.prune import prune as prune_activity
 from dashboard.services.alerts import raise_and_end, send
 from dashboard.services.collection import ask as collections
@@ -19,6 +19,7 @@ _RUNNERS = {
     Job.Kind.SCAN: usage.run_scan,
     Job.Kind.FULL_SCAN: usage.run_scan,
     Job.Kind.REFRESH: refresh.run_refresh,
+    Job.Kind.DEEP_CHECK: deep_check.run,
     Job.Kind.NOTIFICATIONS: notifications.run,
     Job.Kind.DELETION: recover.run,
     Job.Kind.RESTORE: restore.run,
@@ -68,6 +69,7 @@ def look_after() -> None:
     collections.settle()
     refresh.ask_for_due_refreshes()
     usage.ask_for_due_scans()
+    deep_check.ask_for_due()
     notifications.look_after()
     prune_activity()
     raise_and_end.look()

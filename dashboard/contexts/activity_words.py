@@ -36,6 +36,7 @@ ICONS: Mapping[str, str] = {
     _Action.RETAG: "tag",
     _Action.MOVE: "tag",
     _Action.COLLECT: "trash",
+    _Action.DEEP_CHECK: "scan",
     _Action.RULE: "shield",
     _Action.SIGN_IN: "user",
 }
@@ -49,6 +50,7 @@ _DONE: Mapping[str, Promise] = {
     _Action.RETAG: _("tagged"),
     _Action.MOVE: _("pointed elsewhere"),
     _Action.COLLECT: _("collected the garbage"),
+    _Action.DEEP_CHECK: _("began a deep check"),
     _Action.RULE: _("changed the protection"),
     _Action.SIGN_IN: _("signed in"),
 }
@@ -61,6 +63,7 @@ _TRIED: Mapping[str, Promise] = {
     _Action.RETAG: _("tried to tag"),
     _Action.MOVE: _("tried to point elsewhere"),
     _Action.COLLECT: _("tried to collect the garbage"),
+    _Action.DEEP_CHECK: _("tried to begin a deep check"),
     _Action.RULE: _("tried to change the protection"),
     _Action.SIGN_IN: _("tried to sign in"),
 }

@@ -133,6 +133,29 @@ _STORAGE: dict[str, Sentence] = {
         _("%(path)s does not hold docker/registry/v2."),
         _("Set DASHBOARD_STORAGE_ROOT to the directory that holds docker/registry/v2."),
     ),
+    "storage-address": (
+        _("That is no address of a bucket"),
+        _("%(path)s is not an address such as s3://bucket/prefix."),
+        _("Mend DASHBOARD_STORAGE_URL, or the registry's field under Registries."),
+    ),
+    "storage-client-missing": (
+        _("The client of object storage is not installed"),
+        _("%(path)s cannot be read without it."),
+        _("Install it beside the dashboard: pip install --require-hashes -r requirements-s3.txt"),
+    ),
+    "storage-bucket-empty": (
+        _("The bucket holds no registry's storage"),
+        _("%(path)s does not hold docker/registry/v2."),
+        _("Name what the registry has as its rootdirectory after the bucket: s3://bucket/rootdirectory"),
+    ),
+    "storage-bucket-unreadable": (
+        _("The bucket cannot be read"),
+        _("%(path)s: %(reason)s."),
+        _(
+            "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or the machine's role, AWS_REGION and "
+            "DASHBOARD_STORAGE_ENDPOINT in the dashboard's environment, and that the bucket may be listed and read."
+        ),
+    ),
     "storage-root-unreadable": (
         _("The storage directory cannot be read"),
         _("%(path)s: %(reason)s."),

@@ -21,6 +21,7 @@ from dashboard.storage.removal import RemovalRefused, Removed
 
 from .formats import count, legible
 
+_BELOW = "docker/registry/v2"
 _DEFAULT_V2 = "/var/lib/registry/docker/registry/v2"
 """Where the registry's own image keeps its storage."""
 
@@ -61,7 +62,9 @@ def removal_box(access: Access, repository: str, remains: Remains) -> RemovalBox
         unknown=remains.untagged is None,
         lost=_lost(remains.in_trash),
         directories=paths,
-        command=f"cd {shlex.quote(base)} && rm -rf {' '.join(removal.OWN)} && cd .. && {rmdir}",
+        command=_in_bucket(paths)
+        if registry.storage_url
+        else f"cd {shlex.quote(base)} && rm -rf {' '.join(removal.OWN)} && cd .. && {rmdir}",
         has_button=remains.offered and allowed,
         impossible=_why(remains.impossible, "") if allowed else "",
         settings_url=reverse("edit-registry", args=[registry.slug]) if remains.offered and not allowed else "",
@@ -128,8 +131,15 @@ def _lost(number: int) -> str:
     ) % {"n": count(number)}
 
 
+def _in_bucket(paths: Sequence[str]) -> str:
+    """What takes these out of a bucket; the slash keeps it from all else that begins so."""
+    return " && ".join(f"aws s3 rm --recursive {shlex.quote(path + '/')}" for path in paths)
+
+
 def _v2(registry: Registry) -> str:
-    """Where the storage is mounted here; else where it usually is on the registry's host."""
+    """Where the storage is mounted here, or its bucket; else where it usually is on the registry's host."""
+    if registry.storage_url:
+        return f"{registry.storage_url.rstrip('/').removesuffix(_BELOW).rstrip('/')}/{_BELOW}"
     if not registry.storage_root:
         return _DEFAULT_V2
     try:

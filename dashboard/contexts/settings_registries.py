@@ -182,6 +182,7 @@ def _facts(registry: Registry) -> list[Fact]:
         Fact(_("Host in pull commands"), registry.public_host, "DASHBOARD_REGISTRY_PUBLIC_HOST"),
         Fact(_("Certificate authority"), registry.ca_file, "DASHBOARD_REGISTRY_CA_FILE"),
         Fact(_("Storage"), registry.storage_root, "DASHBOARD_STORAGE_ROOT"),
+        Fact(_("Bucket"), registry.storage_url, "DASHBOARD_STORAGE_URL"),
         Fact(_("People act with"), str(Registry.ActWith(registry.act_with).label), "DASHBOARD_REGISTRY_ACT_WITH"),
         Fact(_("Sign in with its passwords"), _("yes") if registry.sign_in else _("no"), "DASHBOARD_REGISTRY_SIGN_IN"),
         Fact(

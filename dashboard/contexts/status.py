@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from urllib.parse import urljoin
 
 from django.conf import settings
@@ -22,10 +21,13 @@ from dashboard.registry.results import DELETES_TAGS_ALTHOUGH_DISABLED
 from dashboard.services.access import Access
 from dashboard.services.connections import ActingWith
 from dashboard.services.status import Notified, Status
+from dashboard.services.storage_source import Source
+from dashboard.storage.bucket import Bucket
 from dashboard.storage.errors import StorageError
 
 from .errors import problem_of
 from .formats import count, legible, relative
+from .storage_source import in_bucket
 
 _OK = 200
 _ENDPOINT = """\
@@ -191,7 +193,7 @@ def _deletion(status: Status) -> Line:
     return Line(name, Level.WARNING, _("Not known"), _("The registry's answer does not tell whether it deletes."))
 
 
-def _mount(access: Access, storage: Path | StorageError | None, state: IndexState) -> Line:
+def _mount(access: Access, storage: Source | StorageError | None, state: IndexState) -> Line:
     name = _("Storage")
     registry = access.registry
     if storage is None:
@@ -207,6 +209,8 @@ def _mount(access: Access, storage: Path | StorageError | None, state: IndexStat
     if isinstance(storage, StorageError):
         problem = problem_of(storage)
         return Line(name, Level.BAD, problem.title, problem.sentence, problem.advice)
+    if isinstance(storage, Bucket):
+        return Line(name, Level.GOOD, _("In a bucket"), in_bucket(storage))
     found = _("%(root)s holds a registry's layout and can be read.") % {"root": registry.storage_root}
     if state.mount == IndexState.Mount.DIFFERS:
         found = _("%(root)s is not what this registry serves.") % {"root": registry.storage_root}

@@ -5,17 +5,19 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dashboard.models import Job, MeasuredRepository, UsageSnapshot
 from dashboard.services.access import Access
+from dashboard.services.deep_check import Standing
+from dashboard.services.storage_source import Source
 from dashboard.services.usage_overview import Overview
 from dashboard.storage.errors import StorageError
 
 from . import links, storage_reasons
+from .deep_check import CheckSummary, check_summary
 from .errors import Problem, problem_of, storage_problem
 from .formats import count, share
 from .storage_bar import Bar, Sums, bars, repository_url
@@ -99,19 +101,25 @@ class StoragePage:
     mounted: bool
     mount_problem: Problem | None
     scan: ScanState
+    deep_check: CheckSummary | None
     found: Found | None
 
 
 def storage_page(
-    access: Access, found: Overview | None, job: Job | None, storage: Path | StorageError | None
+    access: Access,
+    found: Overview | None,
+    job: Job | None,
+    storage: Source | StorageError | None,
+    checked: Standing,
 ) -> StoragePage:
     """The view model. Sums are those of the whole registry, whoever looks."""
     registry = access.registry
     return StoragePage(
-        root=registry.storage_root,
-        mounted=bool(registry.storage_root) and not isinstance(storage, StorageError),
+        root=registry.storage_address,
+        mounted=storage is not None and not isinstance(storage, StorageError),
         mount_problem=problem_of(storage) if isinstance(storage, StorageError) else None,
         scan=_scan_state(access, job),
+        deep_check=check_summary(registry, checked),
         found=_found(access, found) if found is not None else None,
     )
 

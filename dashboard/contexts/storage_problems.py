@@ -121,6 +121,14 @@ NATURES: dict[str, Nature] = {
         gettext_lazy("A platform is missing"),
         gettext_lazy("An index lists an image that the repository does not hold. Push the whole image again."),
     ),
+    "key-name": Nature(
+        gettext_lazy("A key that cannot be named"),
+        gettext_lazy(
+            "A key in this directory of the bucket has an empty part, a dot part or a control character, so that "
+            "nothing right in it could be listed, and orphans may be counted too high. No registry writes such keys; "
+            "remove it."
+        ),
+    ),
     "link-corrupt": _broken(
         gettext_lazy("A link is corrupt"),
         gettext_lazy("A link does not hold a digest. Push the tag again, or remove the link's directory."),

@@ -1,8 +1,8 @@
 """The rows we own, and the index.
 
-Our own: people, registries, credentials, content, jobs, usage snapshots, collections, deletions and their trash,
-history of tags, pushes and pulls, protection of tags, the audit, thresholds with their alerts, sums for the metrics.
-The index (`index.py`) may be emptied and rebuilt.
+Our own: people, registries, credentials, content, jobs, usage snapshots, deep checks, collections, deletions and their
+trash, history of tags, pushes and pulls, protection of tags, the audit, thresholds with their alerts, sums for the
+metrics. The index (`index.py`) may be emptied and rebuilt.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from .audit import AuditEntry
 from .collection import Collection, CollectionPreview
 from .content import Content
 from .credential import Credential
+from .deep_check import DamagedBlob, DeepCheck
 from .deletion import ChosenNames, Deletion, DeletionItem, DeletionPlan, TrashedManifest
 from .figures import JobTally, RequestTally
 from .history import Notification, NotificationState, PullDay, RegistryEvent, TagPeriod
@@ -49,6 +50,8 @@ __all__ = [
     "CollectionPreview",
     "Content",
     "Credential",
+    "DamagedBlob",
+    "DeepCheck",
     "Deletion",
     "DeletionItem",
     "DeletionPlan",

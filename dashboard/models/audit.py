@@ -31,6 +31,7 @@ class AuditEntry(models.Model):
         REMOVE_DIRECTORY = "remove-directory", _("directory removed")
         COLLECT = "collect", _("garbage collected")
         REMOVE_UPLOAD = "remove-upload", _("upload removed")
+        DEEP_CHECK = "deep-check", _("deep check begun")
         RULE = "rule", _("protection changed")
         SIGN_IN = "sign-in", _("signed in")
 

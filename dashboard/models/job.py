@@ -26,6 +26,7 @@ class Job(models.Model):
         SCAN = "scan", _("storage scan")
         FULL_SCAN = "full-scan", _("full pass of the storage")
         REFRESH = "refresh", _("refresh of the index")
+        DEEP_CHECK = "deep-check", _("deep check")
         NOTIFICATIONS = "notifications", _("notifications of the registry")
         DELETION = "deletion", _("deletion")
         RESTORE = "restore", _("restoring from the trash")

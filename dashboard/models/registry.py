@@ -14,7 +14,9 @@ SLUG_PATTERN = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 
 
 class Registry(models.Model):
-    """One server with a v2 API, and perhaps its storage directory.
+    """One server with a v2 API, and perhaps its storage.
+
+    The storage is a directory mounted here (`storage_root`) or a bucket (`storage_url`), never both.
 
     The registry of the environment keeps its secrets there; those of any other are here, encrypted
     (`models/encryption.py`): the default credential's password, bound to the origin it was given for, and the token
@@ -32,6 +34,7 @@ class Registry(models.Model):
     public_host = models.CharField(max_length=255)
     ca_file = models.CharField(max_length=500, blank=True)
     storage_root = models.CharField(max_length=1000, blank=True)
+    storage_url = models.CharField(max_length=1000, blank=True)
     act_with = models.CharField(max_length=10, choices=ActWith, default=ActWith.DEFAULT)
     sign_in = models.BooleanField(default=False, help_text=_("people may sign in with their name on this registry"))
     allow_removal = models.BooleanField(
@@ -61,6 +64,11 @@ class Registry(models.Model):
         """Scheme, host and port: what a stored credential is bound to."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}".lower()
+
+    @property
+    def storage_address(self) -> str:
+        """Where its storage is read: a directory mounted here, or a bucket; "" if nowhere."""
+        return self.storage_root or self.storage_url
 
     def set_default_password(self, password: str) -> None:
         """Encrypts and keeps the default credential's password for the present origin ("": none); does not save."""

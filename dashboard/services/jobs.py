@@ -114,6 +114,19 @@ def finish(job: Job, state: Job.State, code: str = "", **outcome: Any) -> None:
     )
 
 
+def put_back(job: Job) -> None:
+    """Ends a turn of a job that is still ours and has more to do: it waits again, behind what else is asked for.
+
+    Where its end was asked for meanwhile, it ends.
+    """
+    mine = Job.objects.filter(pk=job.pk, state=Job.State.RUNNING, started_at=job.started_at)
+    with transaction.atomic():
+        if mine.filter(cancel_requested=False).update(state=Job.State.WAITING, lease_until=None):
+            async_task(RUN, str(job.pk), task_name=f"{job.kind} {job.pk}")
+            return
+    finish(job, Job.State.CANCELLED)
+
+
 def recent(registry: Registry, *, limit: int = 100) -> list[Job]:
     """The jobs of a registry, those asked for last first."""
     rows = Job.objects.filter(registry=registry).select_related("requested_by")

@@ -18,6 +18,7 @@ from dashboard.models import Registry, encryption
 from dashboard.models.registry import SLUG_PATTERN
 from dashboard.registry.client import Ping, RegistryClient
 from dashboard.registry.errors import RegistryError
+from dashboard.storage import bucket
 
 from . import access, connections, credentials, status
 
@@ -57,6 +58,11 @@ def is_storage_root(path: str) -> bool:
     return os.path.isdir(path)  # noqa: PTH112 (which raises for a name that is too long)
 
 
+def is_storage_url(url: str) -> bool:
+    """Whether it is the address of a bucket. What that holds is told by its pages."""
+    return bucket.is_address(url)
+
+
 def follow_environment() -> Registry | None:
     """Makes or updates the row of the registry that the environment names; None if it names none."""
     if not settings.REGISTRY_URL:
@@ -67,6 +73,7 @@ def follow_environment() -> Registry | None:
         "public_host": settings.REGISTRY_PUBLIC_HOST or urlsplit(settings.REGISTRY_URL).netloc,
         "ca_file": settings.REGISTRY_CA_FILE,
         "storage_root": settings.STORAGE_ROOT,
+        "storage_url": settings.STORAGE_URL,
         "act_with": settings.REGISTRY_ACT_WITH,
         "sign_in": settings.REGISTRY_SIGN_IN,
         "allow_removal": settings.ALLOW_DIRECTORY_REMOVAL,

@@ -11,15 +11,13 @@ import threading
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 
 from dashboard.models import IndexState, Registry
 from dashboard.registry.client import Capabilities, Ping
 from dashboard.registry.errors import RegistryError, Unauthorized
 from dashboard.storage.errors import StorageError
-from dashboard.storage.layout import v2_directory
 
-from . import connections
+from . import connections, storage_source
 from .access import Access
 from .index.update import state_of
 from .notifications import receive
@@ -60,7 +58,7 @@ class Status:
 
     ping: Ping | RegistryError
     capabilities: Capabilities | RegistryError | None
-    storage: Path | StorageError | None
+    storage: storage_source.Source | StorageError | None
     notified: Notified
     mount: IndexState
 
@@ -81,7 +79,7 @@ def look(access: Access) -> Status:
         ping = error
     registry = access.registry
     notified = Notified(bool(token_of(registry)), receive.arriving(registry), receive.pulled_since(registry))
-    return Status(ping, found, storage_of(registry), notified, state_of(registry))
+    return Status(ping, found, storage_source.look(registry, ask=True), notified, state_of(registry))
 
 
 def capabilities(access: Access) -> Capabilities | None:
@@ -93,16 +91,6 @@ def capabilities(access: Access) -> Capabilities | None:
         return kept[1]
     found = _probe(access)
     return None if isinstance(found, RegistryError) else found
-
-
-def storage_of(registry: Registry) -> Path | StorageError | None:
-    """The registry's storage root as mounted here, the problem with it, or None if none is configured."""
-    if not registry.storage_root:
-        return None
-    try:
-        return v2_directory(Path(registry.storage_root))
-    except StorageError as error:
-        return error
 
 
 def lamp(registry: Registry) -> Lamp:

@@ -15,9 +15,9 @@ from dashboard.models import Job, Registry, UsageSnapshot, User
 from dashboard.storage import memory
 from dashboard.storage.detail import Detail
 from dashboard.storage.errors import Cancelled, StorageError
-from dashboard.storage.usage import Reading, account, filesystem, take
+from dashboard.storage.usage import Reading, account
 
-from . import duplicates, jobs, usage_rows
+from . import duplicates, jobs, storage_source, usage_rows
 from .alerts import raise_and_end
 from .collection import preview
 from .trash import outlook
@@ -45,9 +45,9 @@ def last_scan(registry: Registry) -> Job | None:
 
 
 def ask_for_due_scans() -> None:
-    """Asks for a scan of each mounted registry that has none, or none of late; and every night for a full pass."""
+    """Asks for a scan of each storage that has none, or none of late; and every night for a full pass."""
     now = timezone.now()
-    for registry in Registry.objects.exclude(storage_root=""):
+    for registry in storage_source.measured():
         snapshots = UsageSnapshot.objects.filter(registry=registry, is_whole=True)
         scans = Job.objects.filter(registry=registry, kind__in=SCANS)
         if _night_passed(
@@ -84,19 +84,16 @@ def run_scan(job: Job) -> None:
     registry = job.registry
     began = timezone.now()
     full = job.kind == Job.Kind.FULL_SCAN
-    root = Path(registry.storage_root)
     remembered = settings.STATE_DIR / "scans" / f"{registry.pk}.manifests"
     try:
-        reading = take(
-            root,
+        reading, disk = storage_source.take(
+            registry,
             now=time.time(),
-            in_flight_seconds=settings.IN_FLIGHT_SECONDS,
             full=full,
             remembered={} if full else memory.load(remembered),
             progress=lambda _stage, done, total: heart.beat(done, total),
             cancelled=lambda: heart.cancelled,
         )
-        disk = filesystem(root)
     except Cancelled:
         jobs.finish(job, Job.State.CANCELLED)
         return
@@ -111,20 +108,21 @@ def run_scan(job: Job) -> None:
         usage,
         detail,
         began=began,
-        root=str(root),
+        root=registry.storage_address,
         disk_bytes=disk.total,
         free_bytes=disk.free,
         more=_more(registry, reading, detail),
         alive=lambda: heart.beat(*_whole(job)),
     )
-    preview.after_scan(
-        registry,
-        reading.facts,
-        reading.graph,
-        root=root,
-        began=began,
-        alive=lambda: heart.beat(*_whole(job)),
-    )
+    if registry.storage_root:
+        preview.after_scan(
+            registry,
+            reading.facts,
+            reading.graph,
+            root=Path(registry.storage_root),
+            began=began,
+            alive=lambda: heart.beat(*_whole(job)),
+        )
     try:
         memory.save(remembered, reading.facts)
     except OSError as error:

@@ -1,30 +1,26 @@
 """What is well-formed and still does not fit together: tags, manifests and blobs that name something absent.
 
-Every absence is looked at once more on the disk, because the registry goes on writing while a scan runs.
+Every absence is looked at once more, because the registry goes on writing while a scan runs.
 """
-
-# Paths stay text as the system gave it: names need not be UTF-8, and a scan makes a system call per entry.
-# ruff: noqa: PTH113
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from dashboard.registry.references import is_digest
 
 from . import layout
 from .facts import Facts, ManifestFacts, Problem, RepositoryFacts
 
+IsFile = Callable[[str], bool]  # whether there is a file at a path below docker/registry/v2, asked now
 
-def check(v2: str, facts: Facts, absent: set[str]) -> Iterator[Problem]:
+
+def check(is_file: IsFile, facts: Facts, absent: set[str]) -> Iterator[Problem]:
     """Problems of references: each path is that of the entry that names what is absent.
 
     `absent` is every text that a manifest gives as a digest and that was not among the blobs listed.
     """
-    missing = {
-        digest for digest in absent if not is_digest(digest) or not os.path.isfile(f"{v2}/{layout.blob_data(digest)}")
-    }
+    missing = {digest for digest in absent if not is_digest(digest) or not is_file(layout.blob_data(digest))}
     stored_size = facts.blobs.get
     suspects: set[str] = set()
     wrong: set[str] = set()
@@ -35,32 +31,32 @@ def check(v2: str, facts: Facts, absent: set[str]) -> Iterator[Problem]:
         if manifest.children or digest in wrong or not missing.isdisjoint(manifest.content):
             suspects.add(digest)
     for repository in facts.repositories:
-        yield from _dangling_tags(v2, repository)
+        yield from _dangling_tags(is_file, repository)
         for revision in repository.revisions & suspects:
             manifest = facts.manifests[revision]
-            yield from _missing_children(v2, repository, revision, manifest)
-            yield from _unservable(v2, repository, revision, manifest, missing)
+            yield from _missing_children(is_file, repository, revision, manifest)
+            yield from _unservable(is_file, repository, revision, manifest, missing)
             if revision in wrong:  # a blob of another size cannot be what was pushed
                 yield Problem("blob-size", _revision_path(repository, revision), len(revision))
 
 
-def _dangling_tags(v2: str, repository: RepositoryFacts) -> Iterator[Problem]:
+def _dangling_tags(is_file: IsFile, repository: RepositoryFacts) -> Iterator[Problem]:
     for tag, digest in repository.tags.items():
-        if digest not in repository.revisions and not _exists(v2, repository, digest):
+        if digest not in repository.revisions and not _exists(is_file, repository, digest):
             yield Problem("tag-points-nowhere", f"{repository.path}/{layout.TAGS}/{tag}/current/link", len(digest))
 
 
 def _missing_children(
-    v2: str, repository: RepositoryFacts, revision: str, manifest: ManifestFacts
+    is_file: IsFile, repository: RepositoryFacts, revision: str, manifest: ManifestFacts
 ) -> Iterator[Problem]:
     for child in manifest.children:
-        if child not in repository.revisions and not (is_digest(child) and _exists(v2, repository, child)):
+        if child not in repository.revisions and not (is_digest(child) and _exists(is_file, repository, child)):
             yield Problem("child-missing", _revision_path(repository, revision), len(revision))
             return
 
 
 def _unservable(
-    v2: str, repository: RepositoryFacts, revision: str, manifest: ManifestFacts, missing: set[str]
+    is_file: IsFile, repository: RepositoryFacts, revision: str, manifest: ManifestFacts, missing: set[str]
 ) -> Iterator[Problem]:
     """A layer that is not on the disk; or one that is stored by another digest than the manifest names.
 
@@ -71,17 +67,15 @@ def _unservable(
     if not lacking:
         return
     stored_elsewhere = all(
-        is_digest(digest)
-        and not digest.startswith("sha256:")
-        and os.path.isfile(f"{v2}/{layout.layer_link(repository.name, digest)}")
+        is_digest(digest) and not digest.startswith("sha256:") and is_file(layout.layer_link(repository.name, digest))
         for digest in lacking
     )
     code = "blob-unprotected" if stored_elsewhere else "blob-missing"
     yield Problem(code, _revision_path(repository, revision), len(revision))
 
 
-def _exists(v2: str, repository: RepositoryFacts, digest: str) -> bool:
-    return os.path.isfile(f"{v2}/{layout.revision_link(repository.name, digest)}")
+def _exists(is_file: IsFile, repository: RepositoryFacts, digest: str) -> bool:
+    return is_file(layout.revision_link(repository.name, digest))
 
 
 def _revision_path(repository: RepositoryFacts, revision: str) -> str:

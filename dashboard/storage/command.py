@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from .usage import Amount, FileSystem, Usage, filesystem, measure
+from . import objects
+from .bucket import SCHEME, Bucket
+from .usage import Amount, FileSystem, Usage, account, filesystem, measure
 
 _SHOWN_REPOSITORIES = 40
 _SHOWN_PROBLEMS = 40
@@ -15,13 +17,21 @@ _STEP = 1024
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
-def run(root: str, *, as_json: bool, full: bool, in_flight_seconds: int = 3600) -> str:
-    """Measures the storage at `root` and returns the report. Raises StorageError."""
-    path = Path(root)
-    usage = measure(path, now=time.time(), in_flight_seconds=in_flight_seconds, full=full)
+def run(root: str, *, as_json: bool, full: bool, in_flight_seconds: int = 3600, endpoint: str = "") -> str:
+    """Measures the storage at `root` and returns the report. Raises StorageError.
+
+    `root` is a directory or `s3://bucket/prefix`, which `endpoint` belongs to (see `bucket.Bucket`).
+    """
+    if root.startswith(SCHEME):
+        bucket = Bucket(root, endpoint)
+        root, disk = str(bucket), None
+        usage = account(objects.take(bucket, now=time.time(), in_flight_seconds=in_flight_seconds))
+    else:
+        usage = measure(Path(root), now=time.time(), in_flight_seconds=in_flight_seconds, full=full)
+        disk = filesystem(Path(root))
     if as_json:
         return json.dumps(usage.to_json(), indent=2)
-    return "\n".join(_lines(root, usage, filesystem(path)))
+    return "\n".join(_lines(root, usage, disk))
 
 
 def human(size: int) -> str:
@@ -34,7 +44,7 @@ def human(size: int) -> str:
     return f"{size} B" if unit == "B" else f"{value:,.1f} {unit}"
 
 
-def _lines(root: str, usage: Usage, disk: FileSystem) -> Iterator[str]:
+def _lines(root: str, usage: Usage, disk: FileSystem | None) -> Iterator[str]:
     yield f"Storage at {root}: {usage.repositories} repositories, {usage.tags} tags, read in {usage.seconds:.2f} s"
     yield ""
     yield f"{'Part':<34}{'Count':>10}{'Bytes':>20}{'Size':>14}{'Share':>9}"
@@ -57,8 +67,9 @@ def _lines(root: str, usage: Usage, disk: FileSystem) -> Iterator[str]:
         yield f"{meta.links} links, {meta.broken_links} of them to blobs that are gone; "
         yield f"{human(meta.allocated_bytes)} allocated in blocks, data included"
     yield ""
-    yield f"File system: {human(disk.total)}, of it {human(disk.free)} free"
-    yield ""
+    if disk is not None:
+        yield f"File system: {human(disk.total)}, of it {human(disk.free)} free"
+        yield ""
     yield from _repositories(usage)
     yield from _problems(usage)
 

@@ -1,9 +1,13 @@
-"""What can be wrong with a storage directory as a whole: one tree.
+"""What can be wrong with a storage as a whole: one tree.
 
     StorageError
     ├── RootMissing       nothing is at that path
     ├── RootUnreadable    it is there and may not be read (permissions, input/output error)
     ├── NotAStorage       a directory (or file) that holds no docker/registry/v2
+    ├── AddressMalformed  no address of a bucket
+    ├── ClientMissing     the client of object storage is not installed
+    ├── BucketEmpty       a bucket that holds no docker/registry/v2
+    ├── BucketUnreadable  a bucket does not answer, or refuses
     └── ContentError      one thing in it cannot be read
         ├── LinkMissing   a link file is not there
         ├── LinkCorrupt   a link file holds no digest
@@ -55,6 +59,26 @@ class RootUnreadable(StorageError):
 class NotAStorage(StorageError):
     code = "storage-not-a-registry"
     sentence = "{path} is not a registry's storage: it holds no docker/registry/v2."
+
+
+class AddressMalformed(StorageError):
+    code = "storage-address"
+    sentence = "{path} is not an address such as s3://bucket/prefix."
+
+
+class ClientMissing(StorageError):
+    code = "storage-client-missing"
+    sentence = "{path} needs the client of object storage: pip install --require-hashes -r requirements-s3.txt."
+
+
+class BucketEmpty(StorageError):
+    code = "storage-bucket-empty"
+    sentence = "{path} is not a registry's storage: it holds no docker/registry/v2."
+
+
+class BucketUnreadable(StorageError):
+    code = "storage-bucket-unreadable"
+    sentence = "{path} cannot be read."
 
 
 class ContentError(StorageError):

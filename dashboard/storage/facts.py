@@ -16,6 +16,7 @@ PROBLEM_CODES = frozenset(
         "blob-unprotected",
         "blob-without-data",
         "child-missing",
+        "key-name",
         "link-corrupt",
         "link-mismatch",
         "link-padded",

@@ -111,14 +111,14 @@ def _form(
 ) -> HttpResponse:
     """The form of `registry`, kept if it is right; `shown` is its row as it is, None for a new one."""
     sent = request.method == "POST" and made is None
-    before = (registry.pk, registry.url, registry.storage_root)
+    before = (registry.pk, registry.url, registry.storage_address)
     form = RegistryForm(request.POST if sent else None, instance=registry)
     if sent and form.is_valid():
         saved = registries.save(registry=registry, password=form.cleaned_data["password"])
         if saved.kept:
             for said in contexts.sentences(registry, saved):
                 messages.add_message(request, getattr(messages, said.level.upper()), said.text)
-            if before != (registry.pk, registry.url, registry.storage_root):
+            if before != (registry.pk, registry.url, registry.storage_address):
                 ask_for_refresh(registry=registry, user=cast(Request, request).user)
             return redirect("edit-registry", slug=registry.slug)
         form.add_error("password", _("%(registry)s refuses that name and password.") % {"registry": registry})

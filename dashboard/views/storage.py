@@ -10,7 +10,7 @@ from dashboard.contexts.storage import storage_page
 from dashboard.contexts.storage_lists import FIELDS, layers_page, problems_page, repositories_page, repository_record
 from dashboard.models import UsageSnapshot
 from dashboard.services import access as gate
-from dashboard.services import status, usage, usage_lists, usage_overview
+from dashboard.services import deep_check, storage_source, usage, usage_lists, usage_overview
 from dashboard.services.access import Access, Visible
 from dashboard.services.index import lists
 from dashboard.services.index.update import state_of
@@ -31,7 +31,9 @@ def storage(request: HttpRequest, slug: str) -> HttpResponse:
         found = usage_overview.overview(access.registry, snapshot, visible, namespace)
         if namespace and found.map is None:
             return redirect("storage", slug=access.registry.slug)
-    page = storage_page(access, found, usage.last_scan(access.registry), status.storage_of(access.registry))
+    storage = storage_source.look(access.registry)
+    checked = deep_check.standing(access.registry)
+    page = storage_page(access, found, usage.last_scan(access.registry), storage, checked)
     fragment = "map" if request.headers.get("HX-Target") == "map" else "scan"
     return render_page(request, "storage.html", {"page": page}, fragment=fragment)
 
@@ -79,7 +81,7 @@ def scan(request: HttpRequest, slug: str) -> HttpResponse:
     """Asks for a scan and shows the page, where its progress is told."""
     access = enter(request, slug, section="storage")
     gate.has_rights_per_repository(access)
-    if access.registry.storage_root:
+    if access.registry.storage_address:
         usage.ask_for_scan(registry=access.registry, user=access.user, full="full" in request.POST)
     return redirect("storage", slug=access.registry.slug)
 

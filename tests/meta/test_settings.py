@@ -26,7 +26,8 @@ GOOD: dict[str, Any] = {
     "SECRET_KEY": "k" * 64, "CREDENTIAL_KEYS": [Fernet.generate_key().decode()],
     "BASE_URL": "https://strata.example.com",
     "REGISTRY_URL": "https://registry.example.com", "REGISTRY_SLUG": "main", "REGISTRY_ACT_WITH": "default",
-    "REGISTRY_CA_FILE": "", "STORAGE_ROOT": "", "REGISTRY_PUBLIC_HOST": "", "REGISTRY_SIGN_IN": False,
+    "REGISTRY_CA_FILE": "", "STORAGE_ROOT": "", "STORAGE_URL": "",
+    "STORAGE_ENDPOINT": "", "REGISTRY_PUBLIC_HOST": "", "REGISTRY_SIGN_IN": False,
     "SUPERUSER_USERNAME": "", "SUPERUSER_PASSWORD": "",
 }  # fmt: skip
 
@@ -62,6 +63,9 @@ WRONG = [
     ("E005", {"REGISTRY_ACT_WITH": "both"}),
     ("E006", {"REGISTRY_CA_FILE": "/nowhere/ca.pem"}), ("E006", {"REGISTRY_CA_FILE": __file__}),
     ("E007", {"STORAGE_ROOT": "/nowhere"}), ("E007", {"STORAGE_ROOT": __file__}),
+    ("E012", {"STORAGE_URL": "/var/lib/registry"}), ("E012", {"STORAGE_URL": "s3://me:secret@bucket/x"}),
+    ("E012", {"STORAGE_URL": "s3://bucket", "STORAGE_ROOT": "/"}),
+    ("E012", {"STORAGE_URL": "s3://bucket", "STORAGE_ENDPOINT": "minio:9000"}),
     ("E008", {"BASE_URL": "strata.example.com"}), ("E008", {"BASE_URL": "http://[::1"}),
     ("E009", {"ALERT_WEBHOOK_URL": "hooks.example.com/secret@x"}),
     ("E009", {"ALERT_WEBHOOK_URL": "https://me:secret@hooks.example.com/"}),

@@ -88,8 +88,12 @@ def start_registry(
     notifications: dict[str, Any] | None = None,
     catalog_max: int | None = None,
     cache: bool = False,
+    s3: dict[str, Any] | None = None,
 ) -> RunningRegistry:
-    """Start a registry and wait until it answers. Raises FileNotFoundError without the program, RegistryDidNotStart."""
+    """Start a registry and wait until it answers; `s3` are the options of that driver, in place of a directory.
+
+    Raises FileNotFoundError without the program, RegistryDidNotStart.
+    """
     program = binary(kind)
     if program is None:
         raise FileNotFoundError(missing(kind))
@@ -102,6 +106,9 @@ def start_registry(
         settings["notifications"] = notifications
     if catalog_max:
         settings["catalog"] = {"maxentries": catalog_max}
+    if s3 is not None:
+        del settings["storage"]["filesystem"]
+        settings["storage"] |= {"s3": s3, "redirect": {"disable": True}}
     if cache:
         settings["storage"]["cache"] = {"blobdescriptor": "inmemory"}
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
@@ -168,8 +175,8 @@ def _settings(
 
 
 def _environment() -> dict[str, str]:
-    """Ours without REGISTRY_…, which a registry takes as overrides of its configuration."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("REGISTRY_", "OTEL_"))}
+    """Ours without REGISTRY_…, which a registry takes as overrides of its configuration, and AWS_…, which S3 would."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("REGISTRY_", "OTEL_", "AWS_"))}
     return kept | {"OTEL_TRACES_EXPORTER": "none"}
 
 

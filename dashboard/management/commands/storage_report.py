@@ -1,4 +1,4 @@
-"""`manage.py storage_report ROOT [--json] [--full]`: the accounting of a storage directory, printed."""
+"""`manage.py storage_report ROOT [--json] [--full]`: the accounting of a storage directory or bucket, printed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ class Command(BaseCommand):
     requires_migrations_checks = False
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("root", metavar="ROOT", help="the directory that holds docker/registry/v2")
+        parser.add_argument(
+            "root", metavar="ROOT", help="the directory that holds docker/registry/v2, or s3://bucket/prefix"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
         parser.add_argument("--full", action="store_true", help="also read every link and directory (slower)")
 
@@ -30,6 +32,7 @@ class Command(BaseCommand):
                 as_json=options["json"],
                 full=options["full"],
                 in_flight_seconds=settings.IN_FLIGHT_SECONDS,
+                endpoint=settings.STORAGE_ENDPOINT,
             )
         except StorageError as error:
             raise CommandError(str(error), returncode=2) from error
