@@ -21,6 +21,7 @@ from django.db import connection, models, transaction
 from dashboard.models import (
     Alert,
     AuditEntry,
+    Collection,
     Credential,
     Deletion,
     DeletionItem,
@@ -48,6 +49,7 @@ KEPT: tuple[type[models.Model], ...] = (
     Credential,
     UsageSnapshot,
     RepositoryGrowth,
+    Collection,
     DeletionPlan,
     Deletion,
     DeletionItem,

@@ -87,11 +87,18 @@ def ask_for(access: Access, *, typed: str, actor: Actor) -> Collection:
 
 
 def settle() -> int:
-    """Ends collections whose job was cancelled before it began; how many."""
-    waiting = Collection.objects.filter(state=Collection.State.WAITING).values_list("job_id", flat=True)
-    live = Job.objects.filter(pk__in=list(waiting), state__in=Job.LIVE).values_list("pk", flat=True)
-    given_up = Collection.objects.filter(state=Collection.State.WAITING).exclude(job_id__in=list(live))
-    return given_up.update(state=Collection.State.STOPPED, outcome_code="cancelled", ended_at=timezone.now())
+    """Ends collections whose job was cancelled before it began, or is not there (a restored backup); how many."""
+    unended = Collection.objects.filter(state__in=Collection.LIVE)
+    jobs_of = list(unended.values_list("job_id", flat=True))
+    live = list(Job.objects.filter(pk__in=jobs_of, state__in=Job.LIVE).values_list("pk", flat=True))
+    left = unended.exclude(job_id__in=live)
+    now = timezone.now()
+    ended = left.filter(state=Collection.State.WAITING).update(
+        state=Collection.State.STOPPED, outcome_code="cancelled", ended_at=now
+    )
+    return ended + left.filter(state=Collection.State.RUNNING).update(
+        state=Collection.State.INTERRUPTED, outcome_code="interrupted", ended_at=now
+    )
 
 
 def recent(registry: Registry, *, limit: int = 20) -> list[Collection]:
