@@ -70,6 +70,7 @@ WRONG = [
     ("E009", {"ALERT_WEBHOOK_URL": "hooks.example.com/secret@x"}),
     ("E009", {"ALERT_WEBHOOK_URL": "https://me:secret@hooks.example.com/"}),
     ("E010", {"ALERT_EMAILS": ["ops@example.com", "ops"]}),
+    ("E011", {"GC_COMMAND": "gc-compose"}), ("E011", {"GC_COMMAND": "/nowhere/gc"}), ("E011", {"GC_COMMAND": __file__}),
     ("W001", {"REGISTRY_URL": ""}),
 ]  # fmt: skip
 
