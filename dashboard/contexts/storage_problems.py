@@ -107,7 +107,10 @@ NATURES: dict[str, Nature] = {
     ),
     "blob-size": _broken(
         gettext_lazy("A layer has another size"),
-        gettext_lazy("A blob has not as many bytes as the manifest says: the image cannot be pulled. Push it again."),
+        gettext_lazy(
+            "A blob has not as many bytes as the manifest says: the image cannot be pulled. Pushing it again mends "
+            "nothing until the damaged blob is gone; a deep check names it, and what to do."
+        ),
     ),
     "blob-unprotected": _broken(
         gettext_lazy("A layer that a collection would take"),
@@ -143,7 +146,10 @@ NATURES: dict[str, Nature] = {
     ),
     "manifest-corrupt": _broken(
         gettext_lazy("A manifest cannot be read"),
-        gettext_lazy("A manifest cannot be read as JSON. What it refers to counts as orphan; push it again."),
+        gettext_lazy(
+            "A manifest cannot be read as JSON. What it refers to counts as orphan. Remove the directory of its data, "
+            "restart the registry if it caches, and only then push it again: else the registry keeps what it has."
+        ),
     ),
     "manifest-missing": _broken(
         gettext_lazy("A manifest is missing"),

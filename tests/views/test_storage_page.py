@@ -20,7 +20,7 @@ from dashboard import tasks
 from dashboard.contexts import formats
 from dashboard.contexts.storage_problems import NATURES
 from dashboard.models import Job, MeasuredRepository, Registry, UsageSnapshot, User
-from dashboard.services import connections, credentials, jobs, usage
+from dashboard.services import connections, credentials, jobs, storage_source, usage
 from dashboard.services.index.sort_keys import name_key
 from dashboard.storage.facts import PROBLEM_CODES
 from tests.fake_registry import FakeRegistry
@@ -425,7 +425,7 @@ class TestJobs:
         def broken(*_args: object, **_kwargs: object) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(usage, "take", broken)
+        monkeypatch.setattr(storage_source, "take", broken)
         job = usage.ask_for_scan(registry=registry, user=None)
         with pytest.raises(ZeroDivisionError):
             tasks.run_job(str(job.pk))
