@@ -117,6 +117,7 @@ def address(path: str, query: ListQuery, *, default: str | None = None, format: 
         name=query.contains,
         namespace=query.namespace,
         platform=query.platform,
+        older=query.older or "",
         view="flat" if query.flat else "",
         sort="" if query.order.text == (default or _DEFAULT) else query.order.text,
         page=query.page if query.page > 1 and not format else "",

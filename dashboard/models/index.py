@@ -200,13 +200,17 @@ class IndexedTag(models.Model):
 
 
 class IndexedRevision(models.Model):
-    """A manifest that a repository holds. `tagged`: reached by a tag, directly, through an index or by its subject."""
+    """A manifest that a repository holds. `tagged`: reached by a tag, directly, through an index or by its subject.
+
+    `pushed_at` is its last push, with a tag or without, as the storage tells it; None where that is not read.
+    """
 
     repository = models.ForeignKey(
         IndexedRepository, on_delete=models.CASCADE, related_name="revisions", db_index=False
     )
     manifest = models.ForeignKey(IndexedManifest, on_delete=models.CASCADE, related_name="holders")
     tagged = models.BooleanField(default=True)
+    pushed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name = _("indexed revision")

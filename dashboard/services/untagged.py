@@ -13,7 +13,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from django.db.models import BigIntegerField, Exists, F, Func, Max, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models import (
+    BigIntegerField,
+    DateTimeField,
+    Exists,
+    F,
+    Func,
+    Max,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    Window,
+)
 from django.db.models.functions import Coalesce, RowNumber
 
 from dashboard.models import (
@@ -32,10 +45,10 @@ from dashboard.registry.references import Digest, RepositoryName
 from dashboard.storage.errors import StorageError
 from dashboard.storage.reader import Reader
 
-from . import parallel, untagged_weight
+from . import parallel, untagged_age, untagged_weight
 from .access import Visible
 from .index import content_rows
-from .index.lists import MAX_EXPORTED, PAGE_SIZE, Column, ListQuery, Page, bounds
+from .index.lists import MAX_EXPORTED, PAGE_SIZE, Column, ListQuery, Order, Page, bounds
 from .index.update import reads_storage
 from .index.uses import below
 
@@ -57,7 +70,8 @@ class UntaggedRow:
     """A revision without a tag. Bytes are compressed, for an index those of its children together; None: unknown.
 
     `exclusive` is what nothing else of the registry needs, as far as the index knows. `was` the tags that pointed to it
-    last, and `was_more` if there were others. `held`: the registry still holds it; None where it could not be asked.
+    last, and `was_more` if there were others. `pushed_at`: its last push, where the storage tells it. `held`: the
+    registry still holds it; None where it could not be asked.
     """
 
     repository: str
@@ -69,6 +83,7 @@ class UntaggedRow:
     exclusive: int | None = None
     was: Sequence[Was] = ()
     was_more: bool = False
+    pushed_at: dt.datetime | None = None
     held: bool | None = True
 
 
@@ -111,10 +126,11 @@ def untagged(scope: Scope, query: ListQuery, session: RegistrySession) -> Untagg
     The number of queries does not depend on the rows.
     """
     every = count(scope)
-    rows = _rows(scope, query)
+    rows = listed(scope, query)
     total = rows.count() if query.is_filtered else every
     number, pages, first = bounds(total, query.page)
-    found = [UntaggedRow(name, digest) for name, digest in _ordered(scope, rows, query)[first : first + PAGE_SIZE]]
+    keys = _ordered(scope, rows, query)[first : first + PAGE_SIZE]
+    found = [UntaggedRow(name, digest, pushed_at=pushed_at) for name, digest, pushed_at in keys]
     described = _described(scope, found)
     described = _on_disk(scope, described) if scope.exact else _asked(session, described)
     return UntaggedList(Page(described, number, pages, total, first), every, _alone(scope))
@@ -122,7 +138,7 @@ def untagged(scope: Scope, query: ListQuery, session: RegistrySession) -> Untagg
 
 def count(scope: Scope) -> int:
     """How many there are; over the API how many the history knows."""
-    return _rows(scope, None).count()
+    return listed(scope, None).count()
 
 
 def count_of(registry: Registry, state: IndexState, repository: str) -> int | None:
@@ -139,28 +155,31 @@ def is_known(scope: Scope) -> bool:
 
 def exported(scope: Scope, query: ListQuery) -> Iterator[UntaggedRow]:
     """All of the filter in the order of the list, at most MAX_EXPORTED; over the API whatever its history knows."""
-    keys = _ordered(scope, _rows(scope, query), query)[:MAX_EXPORTED]
+    keys = _ordered(scope, listed(scope, query), query)[:MAX_EXPORTED]
     part: list[UntaggedRow] = []
-    for name, digest in keys.iterator(500):
-        part.append(UntaggedRow(name, digest, held=True if scope.exact else None))
+    for name, digest, pushed_at in keys.iterator(500):
+        part.append(UntaggedRow(name, digest, pushed_at=pushed_at, held=True if scope.exact else None))
         if len(part) == PAGE_SIZE:
             yield from _described(scope, part)
             part = []
     yield from _described(scope, part)
 
 
-def _rows(scope: Scope, query: ListQuery | None) -> QuerySet[Any]:
+def chosen(scope: Scope, contains: str, older: int, limit: int) -> list[Digest]:
+    """Digests of a repository that a rule means, those that lost their tag first before the others."""
+    query = ListQuery(Order("age", COLUMNS["age"], turned=True), contains=contains, older=older)
+    return [Digest(digest) for _, digest, _ in _ordered(scope, listed(scope, query), query)[:limit]]
+
+
+def listed(scope: Scope, query: ListQuery | None) -> QuerySet[Any]:
+    """All that the filter shows, unordered: revisions, over the API rows (repository, digest)."""
     contains = query.contains if query else ""
-    return _revisions(scope, contains) if scope.exact else _remembered(scope, contains)
+    moment = untagged_age.before(query.older) if query else None
+    return _revisions(scope, contains, moment) if scope.exact else _remembered(scope, contains, moment)
 
 
-def _revisions(scope: Scope, contains: str) -> QuerySet[IndexedRevision]:
-    listing = ManifestEntry.objects.filter(
-        digest=OuterRef("manifest__digest"), manifest__holders__repository=OuterRef("repository")
-    )
-    rows = IndexedRevision.objects.filter(
-        ~Exists(listing), below(scope.visible.filter, "repository"), repository__registry=scope.registry, tagged=False
-    )
+def _revisions(scope: Scope, contains: str, moment: dt.datetime | None) -> QuerySet[IndexedRevision]:
+    rows = untagged_age.roots(scope.registry, moment).filter(below(scope.visible.filter, "repository"))
     if scope.repository:
         rows = rows.filter(repository__name=scope.repository)
     if contains:
@@ -174,7 +193,7 @@ def _revisions(scope: Scope, contains: str) -> QuerySet[IndexedRevision]:
     return rows
 
 
-def _remembered(scope: Scope, contains: str) -> QuerySet[Any, Any]:
+def _remembered(scope: Scope, contains: str, moment: dt.datetime | None) -> QuerySet[Any, Any]:
     """Digests of closed periods that nothing reaches now, as rows (repository, digest).
 
     Without those that were deleted here since they last had a tag.
@@ -212,6 +231,8 @@ def _remembered(scope: Scope, contains: str) -> QuerySet[Any, Any]:
         registry=registry,
         repository__in=scope.repositories.values("name"),
     )
+    if moment is not None:
+        rows = rows.filter(~Exists(TagPeriod.objects.filter(registry=registry, ended_at__gt=moment, **same)))
     if contains:
         rows = rows.filter(Q(digest__contains=contains) | Q(tag__icontains=contains))
     return rows.order_by().values("repository", "digest").annotate(ended=Max("ended_at"))
@@ -219,14 +240,16 @@ def _remembered(scope: Scope, contains: str) -> QuerySet[Any, Any]:
 
 def _ordered(scope: Scope, rows: QuerySet[Any], query: ListQuery) -> QuerySet[Any, Any]:
     if not scope.exact:
-        rows = rows.annotate(size=_size("digest"))
-        return rows.order_by(*query.order.by("repository", "digest")[:-1]).values_list("repository", "digest")
+        rows = rows.annotate(size=_size("digest"), pushed_at=Value(None, output_field=DateTimeField()))
+        ordered = rows.order_by(*query.order.by("repository", "digest")[:-1])
+        return ordered.values_list("repository", "digest", "pushed_at")
     ended = TagPeriod.objects.filter(
         registry=scope.registry, repository=OuterRef("repository__name"), digest=OuterRef("manifest__digest")
     )
     last = ended.order_by().values("digest").annotate(last=Max("ended_at")).values("last")
-    rows = rows.annotate(ended=Subquery(last), size=_size("manifest__digest"))
-    return rows.order_by(*query.order.by("repository__name")).values_list("repository__name", "manifest__digest")
+    rows = rows.annotate(ended=Coalesce(Subquery(last), F("pushed_at")), size=_size("manifest__digest"))
+    ordered = rows.order_by(*query.order.by("repository__name"))
+    return ordered.values_list("repository__name", "manifest__digest", "pushed_at")
 
 
 def _size(digest: str) -> Subquery:

@@ -141,15 +141,29 @@ class Reader:
 
     def revisions(self, repository: RepositoryName) -> list[Digest]:
         """Digests of the manifests that a repository holds, sorted: those whose link is there."""
-        found: list[Digest] = []
+        return sorted(self.revision_times(repository))
+
+    def revision_times(self, repository: RepositoryName) -> dict[Digest, int]:
+        """The manifests that a repository holds, unordered, each with when its link was written (see `pushed`)."""
+        found: dict[Digest, int] = {}
         base = f"{layout.repository(repository)}/{layout.REVISIONS}"
         for algorithm in self._names(base):
             for name in self._names(f"{base}/{algorithm}"):
                 if digests.is_encoded(algorithm, name):
                     digest = parse_digest(f"{algorithm}:{name}")
-                    if self.holds(repository, digest):
-                        found.append(digest)
-        return sorted(found)
+                    if self.holds(repository, digest) and (pushed := self.pushed(repository, digest)) is not None:
+                        found[digest] = pushed
+        return found
+
+    def pushed(self, repository: RepositoryName, digest: Digest) -> int | None:
+        """When a revision's link was written (nanoseconds since the epoch): each push of the manifest writes it again.
+
+        None where there is none, or it cannot be looked at.
+        """
+        try:
+            return self._stat(layout.revision_link(repository, digest)).st_mtime_ns
+        except ContentError:
+            return None
 
     def holds(self, repository: RepositoryName, digest: Digest) -> bool:
         """Whether a manifest is a revision of a repository: its link is there and names it."""

@@ -5,6 +5,7 @@
 ?chosen=<id>                       more than fit in an address, stored
 ?all=1&name=pr-&platform=…         all tags that the filter of the list shows
 ?matching=pr-*&keep=10&older=90    of all tags (or those of the filter) by pattern, but the newest 10, by age in days
+?untagged=1&name=pr-&older=7       all that no tag reaches (or those of the filter), without one for 7 days
 ?whole=1                           everything in the repository
 &referrers=take                    with the signatures and the like of what goes
 """
@@ -51,18 +52,21 @@ class Choice:
     matching: str = ""
     keep: int | None = None
     older: int | None = None
+    untagged: bool = False
     whole: bool = False
     takes_referrers: bool = False
 
     @property
     def is_rule(self) -> bool:
         """Whether tags are chosen by what they are, not by name."""
+        if self.untagged:
+            return False
         return self.every or bool(self.matching) or self.keep is not None or self.older is not None
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was chosen at all."""
-        return not (self.tags or self.digests or self.is_rule or self.whole)
+        return not (self.tags or self.digests or self.is_rule or self.untagged or self.whole)
 
 
 class TooMany(Exception):
@@ -93,6 +97,7 @@ def choice_of(query: QueryDict, access: Access, repository: RepositoryName) -> C
         matching=query.get("matching", "").replace("\0", "").strip()[:MAX_PATTERN],
         keep=_number(query.get("keep", "")),
         older=_number(query.get("older", "")),
+        untagged=query.get("untagged") == "1",
         whole=query.get("whole") == "1",
         takes_referrers=query.get("referrers") == "take",
     )
@@ -151,7 +156,12 @@ def seen_digest(choice: Choice) -> Mapping[str, str]:
 
 
 def untagged_digests(choice: Choice, seen: Survey, known: Iterable[Digest]) -> list[Digest]:
-    """The digests that were chosen; with the whole repository all that it holds besides what its tags name."""
+    """The digests that were chosen; with the whole repository all that it holds besides what its tags name.
+
+    `known` are those that the index knows, for the whole repository, or those that a rule means.
+    """
+    if choice.untagged and not choice.whole:
+        return list(dict.fromkeys([*(Digest(text) for text in choice.digests), *known]))
     if not choice.whole:
         return [Digest(text) for text in choice.digests]
     named = set(seen.tags.values())

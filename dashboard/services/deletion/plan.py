@@ -27,7 +27,7 @@ from dashboard.services.index.update import reads_storage, state_of
 from dashboard.services.quick_writes import write_within
 from dashboard.storage.errors import StorageError
 
-from . import referrers, throwaway
+from . import referrers, throwaway, unreached
 from .choice import Choice, chosen_tags, seen_digest, untagged_digests
 from .effect import Child, Effect, Item, from_json
 from .survey import Disk, Survey, disk_of, listed_tags, survey
@@ -58,12 +58,15 @@ def effect_of(access: Access, repository: RepositoryName, choice: Choice, capabi
     registry = access.registry
     disk = disk_of(registry, repository) if reads_storage(registry, state_of(registry)) else None
     seen = _look(access, repository, disk)
-    chosen, refused = _chosen(access, repository, choice, seen)
-    draft = _draft(access, repository, seen, chosen)
+    chosen, refused = _chosen(access, repository, choice, seen, disk)
+    proven = _proven(seen, disk)
+    draft = _draft(access, repository, seen, chosen, proven)
+    if choice.untagged:  # what the history remembers and is gone by now, nobody chose
+        draft = replace(draft, refused=[item for item in draft.refused if item.refused != VANISHED])
     found = referrers.of(registry, repository, seen, draft.removed)
     if choice.takes_referrers and found:
         along = {Digest(each.digest): list(each.tags) for each in found}
-        draft = _draft(access, repository, seen, {**along, **chosen})
+        draft = _draft(access, repository, seen, {**along, **chosen}, proven)
     items = _with_missing(access, repository, draft, disk)
     weight = weigh(
         registry=registry,
@@ -141,7 +144,7 @@ def _look(access: Access, repository: RepositoryName, disk: Disk | None) -> Surv
 
 
 def _chosen(
-    access: Access, repository: RepositoryName, choice: Choice, seen: Survey
+    access: Access, repository: RepositoryName, choice: Choice, seen: Survey, disk: Disk | None
 ) -> tuple[dict[Digest, list[str]], list[Item]]:
     """The digests that were chosen, each with its tags that were; and what must be left alone, with the reason."""
     tags: dict[Digest, list[str]] = {}
@@ -158,8 +161,12 @@ def _chosen(
             refused.append(Item(before[name], [name], refused=MOVED, detail={"now": now}))
         else:
             tags.setdefault(now, []).append(name)
-    held = IndexedRevision.objects.filter(repository__registry=access.registry, repository__name=repository)
-    known = [Digest(text) for text in held.values_list("manifest__digest", flat=True)] if choice.whole else []
+    known: list[Digest] = []
+    if choice.whole:
+        held = IndexedRevision.objects.filter(repository__registry=access.registry, repository__name=repository)
+        known = [Digest(text) for text in held.values_list("manifest__digest", flat=True)]
+    elif choice.untagged:
+        known = unreached.meant(access, repository, choice, seen, disk)
     for digest in untagged_digests(choice, seen, known):
         names = seen.names(digest)
         if not names:
@@ -169,8 +176,14 @@ def _chosen(
     return tags, refused
 
 
-def _draft(access: Access, repository: RepositoryName, seen: Survey, chosen: Mapping[Digest, Sequence[str]]) -> _Draft:
-    read = contents.manifests(access.session, repository, chosen, proven=frozenset(seen.tags.values()))
+def _draft(
+    access: Access,
+    repository: RepositoryName,
+    seen: Survey,
+    chosen: Mapping[Digest, Sequence[str]],
+    proven: frozenset[Digest],
+) -> _Draft:
+    read = contents.manifests(access.session, repository, chosen, proven=proven)
     refused: list[Item] = []
     manifests: dict[Digest, Manifest] = {}
     for digest, raw in read.items():
@@ -182,8 +195,14 @@ def _draft(access: Access, repository: RepositoryName, seen: Survey, chosen: Map
     items = _items(seen, chosen, manifests)
     removable = [item for item in items if not (item.refused or item.aliases or item.parents or not seen.is_whole)]
     removed = {Digest(item.digest): manifests[Digest(item.digest)] for item in removable}
-    items, removed = _with_children(access, repository, seen, items, removed)
+    items, removed = _with_children(access, repository, seen, items, removed, proven)
     return _Draft(items, removed, {**manifests, **removed}, refused)
+
+
+def _proven(seen: Survey, disk: Disk | None) -> frozenset[Digest]:
+    """What the repository has just proved to hold: what its tags name, and its links on this registry's own storage."""
+    links = seen.held if disk is not None else None
+    return frozenset([*seen.tags.values(), *(links or ())])
 
 
 def _items(seen: Survey, tags: Mapping[Digest, Sequence[str]], manifests: Mapping[Digest, Manifest]) -> list[Item]:
@@ -241,12 +260,17 @@ def _parents_first(manifests: Mapping[Digest, Manifest]) -> list[Digest]:
 
 
 def _with_children(
-    access: Access, repository: RepositoryName, seen: Survey, items: list[Item], removed: dict[Digest, Manifest]
+    access: Access,
+    repository: RepositoryName,
+    seen: Survey,
+    items: list[Item],
+    removed: dict[Digest, Manifest],
+    proven: frozenset[Digest],
 ) -> tuple[list[Item], dict[Digest, Manifest]]:
     """The indexes' children that nothing else needs go along; the others are named, and those that are missing."""
     going = dict(removed)
     wanted = [c.digest for m in removed.values() if m.kind is Kind.INDEX for c in m.children if c.digest not in going]
-    answers = contents.manifests(access.session, repository, wanted)
+    answers = contents.manifests(access.session, repository, wanted, proven=proven)
     whole = set(removed)
     found = []
     for item in items:

@@ -6,6 +6,7 @@ only make the answer more careful: what it shows as needed is kept.
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from dashboard.registry.manifests import Kind, Manifest, parse_manifest
 from dashboard.registry.media_types import INDEX_TYPES
 from dashboard.registry.references import Digest, RepositoryName, Tag, is_digest, is_tag
 from dashboard.services import contents, parallel
+from dashboard.services.index.storage_reader import time_of
 from dashboard.services.ordering import natural_key
 from dashboard.storage.errors import BlobMissing, LinkMissing, StorageError
 from dashboard.storage.reader import Reader
@@ -211,6 +213,11 @@ class Disk:
                 dangling.append(name)
         indexes = {digest: manifest for digest, manifest in held.items() if manifest.kind is Kind.INDEX}
         return Survey(tags, tuple(dangling), tuple(unread), indexes, tuple(unread_revisions), held)
+
+    def pushed(self, digest: Digest) -> dt.datetime | None:
+        """When a revision was pushed last; None where that cannot be told."""
+        written = self._reader.pushed(self._repository, digest)
+        return time_of(written) if written is not None else None
 
     def has_blob(self, digest: Digest) -> bool:
         """Whether the repository may serve a layer or config, and its bytes are there."""

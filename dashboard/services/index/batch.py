@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -32,6 +33,8 @@ from .tag_changes import TagChanges, changes
 MAX_PLATFORMS = 500
 MAX_KINDS = 100
 Since = dict[tuple[str, str], TagPeriod]
+Pair = tuple[int, int]
+"""Ids of a repository and of what it holds."""
 Holding = TypeVar("Holding", IndexedRevision, RepositoryBlob)
 _NOT_READ = TagReading(None, error_code=NOT_READ_YET)
 _TAG_COLUMNS = (
@@ -215,8 +218,9 @@ class Batch:
 
     def _write_content(self, rows: dict[str, IndexedRepository], tags: dict[int, dict[str, IndexedTag]]) -> None:
         """Which manifests and blobs each repository holds, and its sums."""
-        revisions: dict[tuple[int, int], bool] = {}
-        blobs: dict[tuple[int, int], bool] = {}
+        revisions: dict[Pair, bool] = {}
+        pushed: dict[Pair, dt.datetime] = {}
+        blobs: dict[Pair, bool] = {}
         loaded = self._loaded
         for reading in self._readings:
             row = rows[reading.repository]
@@ -230,10 +234,13 @@ class Batch:
                 if manifest is None:
                     continue
                 revisions[row.pk, manifest.pk] = digest in tagged
+                if (pushed_at := reading.pushed.get(Digest(digest))) is not None:
+                    pushed[row.pk, manifest.pk] = pushed_at
                 for blob in loaded.blobs.get(manifest.pk, ()):
                     blobs[row.pk, blob] = blobs.get((row.pk, blob), False) or digest in tagged
             _sum_up(row, tags[row.pk].values(), loaded, tagged)
-        _replace(IndexedRevision, "manifest_id", list(tags), revisions)
+        _note_pushes(list(tags), pushed)
+        _replace(IndexedRevision, "manifest_id", list(tags), revisions, {"pushed_at": pushed})
         self._applied.blobs = _replace(RepositoryBlob, "blob_id", list(tags), blobs)
         fields = ["read_at", "tags", "bytes", "platforms", "kinds", "pushed_at", "error_code"]
         update_objects(IndexedRepository, rows.values(), fields)
@@ -263,12 +270,28 @@ def _sum_up(row: IndexedRepository, tags: Iterable[IndexedTag], loaded: Loaded, 
     row.kinds = " ".join(sorted(kinds))[:MAX_KINDS]
 
 
+def _note_pushes(repositories: list[int], pushed: Mapping[Pair, dt.datetime]) -> None:
+    """Writes when the revisions that are known were pushed last, as far as that was told now."""
+    rows = IndexedRevision.objects.filter(repository__in=repositories) if pushed else IndexedRevision.objects.none()
+    stale = []
+    for row in rows:
+        now = pushed.get((row.repository_id, row.manifest_id))
+        if now is not None and row.pushed_at != now:
+            row.pushed_at = now
+            stale.append(row)
+    update_objects(IndexedRevision, stale, ["pushed_at"])
+
+
 def _replace(
-    model: type[Holding], column: str, repositories: list[int], wanted: dict[tuple[int, int], bool]
+    model: type[Holding],
+    column: str,
+    repositories: list[int],
+    wanted: dict[Pair, bool],
+    more: Mapping[str, Mapping[Pair, object]] | None = None,
 ) -> set[int]:
     """Makes the rows of these repositories what is wanted: (repository, other) to whether it is tagged.
 
-    Returns the others that came or went.
+    New ones get the values of `more`, column by column. Returns the others that came or went.
     """
     moved: set[int] = set()
     manager = model._default_manager
@@ -287,9 +310,10 @@ def _replace(
     for want, ids in turned.items():
         for part in chunks(ids):
             manager.filter(pk__in=part).update(tagged=want)
-    insert(
-        model,
-        ("repository_id", column, "tagged"),
-        [(repository, other, tagged) for (repository, other), tagged in wanted.items()],
-    )
+    columns = dict(more or {})
+    rows: list[list[object]] = [[*pair, is_tagged] for pair, is_tagged in wanted.items()]
+    for told in columns.values():
+        for row, pair in zip(rows, wanted, strict=True):
+            row.append(told.get(pair))
+    insert(model, ("repository_id", column, "tagged", *columns), rows)
     return moved | {other for _, other in wanted}

@@ -131,7 +131,8 @@ def _by_storage(
     reading = Reading(repository, began, frozenset(there - (set(new) - tags.keys())), tags)
     if Stored(registry, [reading]).says(reading, retry=False):
         return _Found(reader, None, whole)
-    return _Found(reader, replace(reading, revisions=frozenset(reader.storage.revisions(repository))), whole)
+    pushed = reader.pushed(repository)
+    return _Found(reader, replace(reading, revisions=frozenset(pushed), pushed=pushed), whole)
 
 
 def _some(names: Sequence[Tag], shown: Sequence[str], known: Container[str]) -> list[Tag]:

@@ -73,19 +73,20 @@ def order_of(text: str, columns: Mapping[str, Column], default: str) -> Order:
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """Filter, order and page of a list, as they stand in the address. `flat`: not by namespace."""
+    """Filter, order and page of a list, as they stand in the address. `flat`: not by namespace; `older` in days."""
 
     order: Order
     contains: str = ""
     namespace: str = ""
     platform: str = ""
     flat: bool = False
+    older: int = 0
     page: int = 1
 
     @property
     def is_filtered(self) -> bool:
         """Whether rows may be left out."""
-        return bool(self.contains or self.namespace or self.platform)
+        return bool(self.contains or self.namespace or self.platform or self.older)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from dashboard.models import IndexState
@@ -43,7 +43,8 @@ class Reading:
     """A repository as read: the names of all its tags, and what those that were read point at.
 
     Of a name that is not in `tags` only the name was read.
-    `revisions` is every manifest that it holds, or None where that cannot be listed.
+    `revisions` is every manifest that it holds, or None where that cannot be listed; `pushed` when each of them was
+    pushed last, where the source knows it.
     """
 
     repository: str
@@ -51,6 +52,7 @@ class Reading:
     names: frozenset[str]
     tags: Mapping[str, TagReading]
     revisions: frozenset[Digest] | None = None
+    pushed: Mapping[Digest, dt.datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

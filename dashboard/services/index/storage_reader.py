@@ -69,6 +69,10 @@ class StorageReader:
         ]
         return sorted(found, key=lambda target: target.pushed_at)
 
+    def pushed(self, repository: RepositoryName) -> dict[Digest, dt.datetime]:
+        """The repository's revisions, each with its last push. Raises StorageError."""
+        return {digest: time_of(written) for digest, written in self.storage.revision_times(repository).items()}
+
     def _read(self, repository: str) -> Outcome:
         began = timezone.now()
         if not is_repository(repository):
@@ -87,7 +91,8 @@ class StorageReader:
                     tags[tag] = TagReading(None, error_code=error.code)
                 else:
                     tags[tag] = TagReading(link.digest, time_of(link.written), stamp=link.written)
-            return Reading(repository, began, frozenset(tags), tags, frozenset(self.storage.revisions(name)))
+            pushed = self.pushed(name)
+            return Reading(repository, began, frozenset(tags), tags, frozenset(pushed), pushed)
         except StorageError as error:
             return error
 

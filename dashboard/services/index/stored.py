@@ -49,14 +49,14 @@ class Stored:
         self.repositories = {row.name: row for row in rows}
         ids = {row.pk: row.name for row in self.repositories.values()}
         self.tags: dict[str, dict[str, _Tag]] = {name: {} for name in self.repositories}
-        self.revisions: dict[str, set[str]] = {name: set() for name in self.repositories}
+        self.revisions: dict[str, dict[str, dt.datetime | None]] = {name: {} for name in self.repositories}
         tags = IndexedTag.objects.filter(repository__in=ids)
         for pk, tag, digest, error, since in tags.values_list("repository", "name", "digest", "error_code", "since"):
             self.tags[ids[pk]][tag] = _Tag(digest, error, since)
         listed = {reading.repository for reading in readings if reading.revisions is not None}
         held = IndexedRevision.objects.filter(repository__in=[pk for pk, name in ids.items() if name in listed])
-        for pk, digest in held.values_list("repository", "manifest__digest"):
-            self.revisions[ids[pk]].add(digest)
+        for pk, digest, pushed_at in held.values_list("repository", "manifest__digest", "pushed_at"):
+            self.revisions[ids[pk]][digest] = pushed_at
 
     def says(self, reading: Reading, *, retry: bool = True) -> bool:
         """Whether the index says all that the reading says. `retry`: nor is there anything that could not be had."""
@@ -68,7 +68,10 @@ class Stored:
             tags[name].says(found, retry=retry) for name, found in reading.tags.items()
         ):
             return False
-        return reading.revisions is None or self.revisions[reading.repository] == reading.revisions
+        if reading.revisions is None:
+            return True
+        known = self.revisions[reading.repository]
+        return known.keys() == reading.revisions and all(known[d] == when for d, when in reading.pushed.items())
 
     def is_late(self, reading: Reading) -> bool:
         """Whether the repository has been read since this reading began."""
