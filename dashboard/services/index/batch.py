@@ -310,10 +310,9 @@ def _replace(
     for want, ids in turned.items():
         for part in chunks(ids):
             manager.filter(pk__in=part).update(tagged=want)
-    columns = dict(more or {})
-    rows: list[list[object]] = [[*pair, is_tagged] for pair, is_tagged in wanted.items()]
-    for told in columns.values():
-        for row, pair in zip(rows, wanted, strict=True):
-            row.append(told.get(pair))
-    insert(model, ("repository_id", column, "tagged", *columns), rows)
+    insert(model, ("repository_id", column, "tagged", *(more or ())), _with_more(wanted, more or {}))
     return moved | {other for _, other in wanted}
+
+
+def _with_more(wanted: Mapping[Pair, bool], more: Mapping[str, Mapping[Pair, object]]) -> list[tuple[object, ...]]:
+    return [(*pair, tagged, *(values.get(pair) for values in more.values())) for pair, tagged in wanted.items()]
