@@ -196,7 +196,7 @@ def _found(access: Access, found: Overview) -> Found:
         all_url=links.storage_repositories(registry),
         layers=blob_lines(registry, found.largest),
         layers_url=links.storage_layers(registry),
-        growth=growth(found.points, found.pace),
+        growth=growth(found.points, found.pace, found.collections),
         problems=problems[:SHOWN_PROBLEMS],
         problem_count=len(problems),
         problems_url=links.storage_problems(registry),

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from dashboard.models import IndexedTag, LargeBlob, MeasuredRepository, Registry, UsageSnapshot
+from dashboard.models import Collection, IndexedTag, LargeBlob, MeasuredRepository, Registry, UsageSnapshot
 
 from . import usage_growth, usage_lists, usage_makers
 from .access import Visible
@@ -21,6 +21,7 @@ SHOWN_REPOSITORIES = 10
 SHOWN_LAYERS = 8
 OLD_DAYS = 90
 MAX_EMPTY = 100
+MAX_COLLECTIONS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Overview:
 
     `alone` are repositories by what their tags have alone, `by_size` by all their bytes, both the largest first;
     `most_untagged` the one with the most of it. `old_tags`: how many of the first of `alone` were pushed more than
-    OLD_DAYS ago. `unseen`: repositories that the person may not know of.
+    OLD_DAYS ago. `unseen`: repositories that the person may not know of. `collections` of garbage, the last first.
     """
 
     snapshot: UsageSnapshot
@@ -65,6 +66,7 @@ class Overview:
     map: UsageMap | None
     points: Sequence[Point]
     pace: Pace | None
+    collections: Sequence[dt.datetime]
 
 
 def overview(registry: Registry, snapshot: UsageSnapshot, visible: Visible, namespace: str) -> Overview:
@@ -84,6 +86,7 @@ def overview(registry: Registry, snapshot: UsageSnapshot, visible: Visible, name
         map=usage_map(snapshot, visible, namespace),
         points=points,
         pace=usage_growth.pace(points),
+        collections=_collections(registry, points),
     )
 
 
@@ -118,6 +121,16 @@ def _names(snapshot: UsageSnapshot, visible: Visible) -> set[str] | None:
 def _may_name(path: str, names: set[str]) -> bool:
     """Whether a path below v2 lies in no repository, or in one of these."""
     return not path.startswith("repositories/") or any(path.startswith(f"repositories/{name}/_") for name in names)
+
+
+def _collections(registry: Registry, points: Sequence[Point]) -> list[dt.datetime]:
+    """When garbage was collected since the first of these scans, as far as it was done or noticed here."""
+    if not points:
+        return []
+    states = (Collection.State.DONE, Collection.State.NOTICED)
+    rows = Collection.objects.filter(registry=registry, state__in=states, ended_at__gt=points[0].at)
+    ends = rows.filter(freed_bytes__gt=0).order_by("-ended_at").values_list("ended_at", flat=True)
+    return [when for when in ends[:MAX_COLLECTIONS] if when is not None]
 
 
 def _old_tags(registry: Registry, repository: str) -> int:

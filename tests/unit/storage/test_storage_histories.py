@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 import urllib.error
@@ -20,6 +21,7 @@ from tests.support.registries import KINDS, Kind, binary, missing, start_registr
 from tests.unit.storage.accounting import assert_agrees, read_world
 from tests.unit.storage.test_storage_registry import Pusher
 
+DEEP = int(os.environ.get("TEST_DEEP", "1"))
 REPOSITORIES = ("team/app", "team/app/worker", "team/web", "solo")
 few = st.integers(0, 7)
 images = st.tuples(st.just("image"), st.integers(0, 3), st.lists(few, max_size=3), few)
@@ -30,7 +32,7 @@ loose = st.tuples(st.just("blob"), st.integers(0, 3), st.lists(few, max_size=0),
 histories = st.lists(images | images | indexes | attached | deletions | loose, min_size=4, max_size=16)
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6 * DEEP, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(history=histories, kind=st.sampled_from(KINDS))
 def test_sums_and_preview_of_any_history(history: list[tuple[str, int, list[int], int]], kind: Kind) -> None:
     if binary(kind) is None:
