@@ -13,6 +13,7 @@ from dashboard.models import Collection, IndexedTag, LargeBlob, MeasuredReposito
 
 from . import usage_growth, usage_lists, usage_makers
 from .access import Visible
+from .index.lists import Order
 from .usage_growth import Pace, Point
 from .usage_map import UsageMap, usage_map
 
@@ -50,14 +51,14 @@ class Problems:
 class Overview:
     """The last snapshot as one person may see it.
 
-    `alone` are repositories by what their tags have alone, `by_size` by all their bytes, both the largest first;
+    `alone` are repositories by what their tags have alone, the largest first; `first` those that a list begins with;
     `most_untagged` the one with the most of it. `old_tags`: how many of the first of `alone` were pushed more than
     OLD_DAYS ago. `unseen`: repositories that the person may not know of. `collections` of garbage, the last first.
     """
 
     snapshot: UsageSnapshot
     alone: Sequence[MeasuredRepository]
-    by_size: Sequence[MeasuredRepository]
+    first: Sequence[MeasuredRepository]
     most_untagged: MeasuredRepository | None
     old_tags: int
     unseen: int
@@ -69,15 +70,17 @@ class Overview:
     collections: Sequence[dt.datetime]
 
 
-def overview(registry: Registry, snapshot: UsageSnapshot, visible: Visible, namespace: str) -> Overview:
-    """The overview; its map is that of `namespace`."""
+def overview(
+    registry: Registry, snapshot: UsageSnapshot, visible: Visible, *, namespace: str, order: Order
+) -> Overview:
+    """The overview; its map is that of `namespace`, its list of repositories begins in this `order`."""
     rows = usage_lists.repositories_of(snapshot, visible)
     alone = list(rows.order_by("-tagged_exclusive_bytes", "name")[:NAMED_IN_BAR])
     points = usage_growth.points(registry)
     return Overview(
         snapshot=snapshot,
         alone=alone,
-        by_size=list(rows.order_by("-bytes", "sort_key")[:SHOWN_REPOSITORIES]),
+        first=list(rows.order_by(*order.by("sort_key"))[:SHOWN_REPOSITORIES]),
         most_untagged=rows.filter(untagged_bytes__gt=0).order_by("-untagged_bytes", "name").first(),
         old_tags=_old_tags(registry, alone[0].name) if alone else 0,
         unseen=max(0, snapshot.report.get("repositories", 0) - rows.count()) if visible.filter else 0,

@@ -339,6 +339,14 @@ def test_all_repositories_are_sorted_filtered_and_kept_as_a_file(
 
     assert names("")[:3] == ["team/app", "team/web", "many/r59"]
     assert len(names("")) == 50
+    page = HTMLParser(as_jonas.get(f"{URL}?sort=name&in=many").content.decode())
+    assert [node.text() for node in page.css(".by-repository .name")][:2] == ["many/r0", "many/r1"]
+    head = _one(page, "#by-untagged").attributes
+    assert head["href"] == head["hx-get"] == f"{URL}?in=many&sort=untagged"
+    asked = {"HX-Request": "true", "HX-Target": "by"}
+    part = HTMLParser(as_jonas.get(f"{URL}?in=many&sort=untagged", headers=asked).content.decode())
+    assert part.css(".by-repository .name")[0].text() == "team/app"
+    assert part.css_first(".treemap") is None
     assert names("?page=2")[-1] == "many/r0"
     assert names("?sort=name")[:3] == ["many/r0", "many/r1", "many/r2"]
     assert names("?sort=untagged")[0] == "team/app"
