@@ -31,7 +31,7 @@ test: ## everything set up, then every test, on SQLite and PostgreSQL (ARGS=… 
 test-deep: ## the random tests of deletion with 20 times as many examples (about half an hour)
 	@$(PYTHON) -m tools.environment development
 	@$(PYTHON) -m tools.packages tests
-	@PATH="$$PATH:$(BIN)" TEST_DEEP=20 $(VENV)/python -m pytest -n 2 tests/contract/test_deletion_model.py $(ARGS)
+	@PATH="$$PATH:$(BIN)" TEST_DEEP=20 $(VENV)/python -m pytest -n 2 tests/contract/test_deletion_model.py tests/unit/storage/test_storage_histories.py $(ARGS)
 
 lint: ## style, types, the order of imports, templates
 	@$(PYTHON) -m tools.environment development

@@ -77,7 +77,7 @@ def thresholds_page(registry: Registry, open_ones: Sequence[Alert], past: Sequen
         url=thresholds_url(registry),
         edit_url=reverse("edit-registry", args=[registry.slug]),
         home_url=links.storage(registry),
-        mounted=bool(registry.storage_root),
+        mounted=bool(registry.storage_address),
         notices=notices(open_ones),
         past=[PastAlert(_title(alert.code), alert.since, alert.resolved_at, _told_of(alert)) for alert in past],
         emails=len(settings.ALERT_EMAILS),

@@ -128,9 +128,9 @@ def status(registry: Registry) -> str:
 
 
 def with_query(path: str, **parameters: object) -> str:
-    """`path` with those parameters that are not empty."""
+    """`path` with those parameters that are not empty, besides those that it has."""
     query = urlencode({key: value for key, value in parameters.items() if value not in (None, "", False)})
-    return f"{path}?{query}" if query else path
+    return f"{path}{'&' if '?' in path else '?'}{query}" if query else path
 
 
 def with_list(path: str, **parameters: Iterable[str]) -> str:

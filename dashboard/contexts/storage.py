@@ -12,14 +12,17 @@ from django.utils.translation import ngettext
 from dashboard.models import Job, MeasuredRepository, UsageSnapshot
 from dashboard.services.access import Access
 from dashboard.services.deep_check import Standing
+from dashboard.services.index.lists import ListQuery
 from dashboard.services.storage_source import Source
+from dashboard.services.usage_lists import COLUMNS, DEFAULT_ORDER
 from dashboard.services.usage_overview import Overview
 from dashboard.storage.errors import StorageError
 
 from . import links, storage_reasons
 from .deep_check import CheckSummary, check_summary
 from .errors import Problem, problem_of, storage_problem
-from .formats import count, share
+from .formats import count, share, size
+from .lists import Head, heads
 from .storage_bar import Bar, Sums, bars, repository_url
 from .storage_growth import Growth, growth
 from .storage_layers import BlobLine, blob_lines
@@ -79,9 +82,11 @@ class Found:
     sum_name: str
     sum_bytes: int
     foreign: str
+    full_pass: str
     full_pass_at: dt.datetime | None
     map: StorageMap | None
     lines: Sequence[RepositoryLine]
+    heads: dict[str, Head]
     repositories: int
     unseen: int
     all_url: str
@@ -108,6 +113,7 @@ class StoragePage:
 def storage_page(
     access: Access,
     found: Overview | None,
+    query: ListQuery,
     job: Job | None,
     storage: Source | StorageError | None,
     checked: Standing,
@@ -120,7 +126,7 @@ def storage_page(
         mount_problem=problem_of(storage) if isinstance(storage, StorageError) else None,
         scan=_scan_state(access, job),
         deep_check=check_summary(registry, checked),
-        found=_found(access, found) if found is not None else None,
+        found=_found(access, found, query) if found is not None else None,
     )
 
 
@@ -166,8 +172,9 @@ def repository_lines(access: Access, rows: Sequence[MeasuredRepository]) -> list
     ]
 
 
-def _found(access: Access, found: Overview) -> Found:
+def _found(access: Access, found: Overview, query: ListQuery) -> Found:
     registry, snapshot = access.registry, found.snapshot
+    here = links.with_query(links.storage(registry), **{"in": found.map.namespace if found.map else ""})
     sums = sums_of(snapshot)
     disk_bar, registry_bar = bars(access, sums, found.alone)
     problems = problem_lines(access, found.problems.rows)
@@ -188,15 +195,17 @@ def _found(access: Access, found: Overview) -> Found:
         sum_name=_("Disk") if sums.has_disk else _("The registry's data files"),
         sum_bytes=sums.whole,
         foreign=_foreign(snapshot),
+        full_pass=_full_pass(snapshot),
         full_pass_at=_full_pass_at(snapshot),
         map=storage_map(access, found.map) if found.map and found.map.bytes else None,
-        lines=repository_lines(access, found.by_size),
+        lines=repository_lines(access, found.first),
+        heads=heads(here, query, COLUMNS, DEFAULT_ORDER),
         repositories=snapshot.report.get("repositories", 0),
         unseen=found.unseen,
-        all_url=links.storage_repositories(registry),
+        all_url=links.storage_repositories(registry, sort="" if query.order.key == DEFAULT_ORDER else query.order.text),
         layers=blob_lines(registry, found.largest),
         layers_url=links.storage_layers(registry),
-        growth=growth(found.points, found.pace),
+        growth=growth(found.points, found.pace, found.collections),
         problems=problems[:SHOWN_PROBLEMS],
         problem_count=len(problems),
         problems_url=links.storage_problems(registry),
@@ -227,6 +236,22 @@ def _full_pass_at(snapshot: UsageSnapshot) -> dt.datetime | None:
         return snapshot.began_at
     told = snapshot.report.get("metadata_at", "")
     return dt.datetime.fromisoformat(told) if told else None
+
+
+def _full_pass(snapshot: UsageSnapshot) -> str:
+    """What the last full pass counted besides: blocks, and links to blobs that are gone."""
+    metadata = snapshot.report.get("metadata")
+    if metadata is None:
+        return ""
+    text = _("All of it takes %(size)s in the blocks of the file system.") % {"size": size(metadata["allocated_bytes"])}
+    broken = metadata["broken_links"]
+    if not broken:
+        return text
+    return f"{text} " + ngettext(
+        "%(n)s link leads to a blob that is gone: collections leave such links, and they do no harm.",
+        "%(n)s links lead to blobs that are gone: collections leave such links, and they do no harm.",
+        broken,
+    ) % {"n": count(broken)}
 
 
 def _foreign(snapshot: UsageSnapshot) -> str:

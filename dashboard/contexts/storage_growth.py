@@ -23,6 +23,7 @@ LEFT, ACROSS = 9.0, 69.0
 """Per cent of the chart's width: where the plot begins, and how wide it is."""
 _ROOM_TO_COME = 0.07
 _LINE = 17.0
+_ROOM_FOR_TEXT = 26.0  # per cent of the plot
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,12 @@ class Growth:
     rows: Sequence[Mark]
     columns: Sequence[Mark]
     names: Sequence[Mark]
+    collections: Sequence[Mark]
     label: str
 
 
-def growth(points: Sequence[Point], pace: Pace | None) -> Growth | None:
-    """The registry's chart; None before there are two scans."""
+def growth(points: Sequence[Point], pace: Pace | None, collections: Sequence[dt.datetime]) -> Growth | None:
+    """The registry's chart; None before there are two scans. `collections` of garbage are marked, the last first."""
     if len(points) < 2:
         return None
     last = points[-1]
@@ -63,7 +65,7 @@ def growth(points: Sequence[Point], pace: Pace | None) -> Growth | None:
         (_("Orphan, uploads"), [point.garbage for point in points]),
     ]
     css = ("a-tagged", "a-untagged", "a-orphan")
-    return _chart([point.at for point in points], names, css, limit, pace)
+    return _chart([point.at for point in points], names, css, limit, pace, collections)
 
 
 def repository_growth(points: Sequence[tuple[dt.datetime, int, int]], now: dt.datetime) -> Growth | None:
@@ -94,6 +96,7 @@ def _chart(
     css: Sequence[str],
     limit: int,
     pace: Pace | None,
+    collections: Sequence[dt.datetime] = (),
 ) -> Growth:
     sums = [sum(values) for values in zip(*(amounts for _name, amounts in named), strict=True)]
     highest = max(sums)
@@ -125,6 +128,7 @@ def _chart(
         ],
         columns=_columns(times[0], times[-1], until),
         names=_names(named, maximum),
+        collections=_collections(collections, seconds[0], until),
         label=_("Bytes on disk from %(first)s to %(last)s: %(before)s then, %(now)s now")
         % {"first": day(times[0]), "last": day(times[-1]), "before": size(sums[0]), "now": size(sums[-1])},
     )
@@ -147,6 +151,21 @@ def _names(named: Sequence[tuple[str, Sequence[int]]], maximum: int) -> list[Mar
         below = min(middle, below - _LINE)
         marks.append(Mark(f"{LEFT + ACROSS + 1:.3f}%", f"{below:.1f}", name, str(size(amounts[-1]))))
         floor += amounts[-1]
+    return marks
+
+
+def _collections(ends: Sequence[dt.datetime], start: float, until: float) -> list[Mark]:
+    """A line for each collection; a text where the one after it leaves room."""
+    marks: list[Mark] = []
+    taken = 100.0
+    for when in ends:
+        place = 100 * (when.timestamp() - start) / max(until - start, 1e-9)
+        if not 0 <= place <= 100:
+            continue
+        has_room = place + _ROOM_FOR_TEXT <= taken
+        text = _("garbage collection, %(date)s") % {"date": day(when)} if has_room else ""
+        taken = place if has_room else taken
+        marks.append(Mark(_x(place), f"{TOP + 10:.0f}", text))
     return marks
 
 

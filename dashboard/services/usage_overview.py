@@ -9,10 +9,11 @@ from typing import Any
 
 from django.utils import timezone
 
-from dashboard.models import IndexedTag, LargeBlob, MeasuredRepository, Registry, UsageSnapshot
+from dashboard.models import Collection, IndexedTag, LargeBlob, MeasuredRepository, Registry, UsageSnapshot
 
 from . import usage_growth, usage_lists, usage_makers
 from .access import Visible
+from .index.lists import Order
 from .usage_growth import Pace, Point
 from .usage_map import UsageMap, usage_map
 
@@ -21,6 +22,7 @@ SHOWN_REPOSITORIES = 10
 SHOWN_LAYERS = 8
 OLD_DAYS = 90
 MAX_EMPTY = 100
+MAX_COLLECTIONS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,14 @@ class Problems:
 class Overview:
     """The last snapshot as one person may see it.
 
-    `alone` are repositories by what their tags have alone, `by_size` by all their bytes, both the largest first;
+    `alone` are repositories by what their tags have alone, the largest first; `first` those that a list begins with;
     `most_untagged` the one with the most of it. `old_tags`: how many of the first of `alone` were pushed more than
-    OLD_DAYS ago. `unseen`: repositories that the person may not know of.
+    OLD_DAYS ago. `unseen`: repositories that the person may not know of. `collections` of garbage, the last first.
     """
 
     snapshot: UsageSnapshot
     alone: Sequence[MeasuredRepository]
-    by_size: Sequence[MeasuredRepository]
+    first: Sequence[MeasuredRepository]
     most_untagged: MeasuredRepository | None
     old_tags: int
     unseen: int
@@ -65,17 +67,20 @@ class Overview:
     map: UsageMap | None
     points: Sequence[Point]
     pace: Pace | None
+    collections: Sequence[dt.datetime]
 
 
-def overview(registry: Registry, snapshot: UsageSnapshot, visible: Visible, namespace: str) -> Overview:
-    """The overview; its map is that of `namespace`."""
+def overview(
+    registry: Registry, snapshot: UsageSnapshot, visible: Visible, *, namespace: str, order: Order
+) -> Overview:
+    """The overview; its map is that of `namespace`, its list of repositories begins in this `order`."""
     rows = usage_lists.repositories_of(snapshot, visible)
     alone = list(rows.order_by("-tagged_exclusive_bytes", "name")[:NAMED_IN_BAR])
     points = usage_growth.points(registry)
     return Overview(
         snapshot=snapshot,
         alone=alone,
-        by_size=list(rows.order_by("-bytes", "sort_key")[:SHOWN_REPOSITORIES]),
+        first=list(rows.order_by(*order.by("sort_key"))[:SHOWN_REPOSITORIES]),
         most_untagged=rows.filter(untagged_bytes__gt=0).order_by("-untagged_bytes", "name").first(),
         old_tags=_old_tags(registry, alone[0].name) if alone else 0,
         unseen=max(0, snapshot.report.get("repositories", 0) - rows.count()) if visible.filter else 0,
@@ -84,6 +89,7 @@ def overview(registry: Registry, snapshot: UsageSnapshot, visible: Visible, name
         map=usage_map(snapshot, visible, namespace),
         points=points,
         pace=usage_growth.pace(points),
+        collections=_collections(registry, points),
     )
 
 
@@ -118,6 +124,16 @@ def _names(snapshot: UsageSnapshot, visible: Visible) -> set[str] | None:
 def _may_name(path: str, names: set[str]) -> bool:
     """Whether a path below v2 lies in no repository, or in one of these."""
     return not path.startswith("repositories/") or any(path.startswith(f"repositories/{name}/_") for name in names)
+
+
+def _collections(registry: Registry, points: Sequence[Point]) -> list[dt.datetime]:
+    """When garbage was collected since the first of these scans, as far as it was done or noticed here."""
+    if not points:
+        return []
+    states = (Collection.State.DONE, Collection.State.NOTICED)
+    rows = Collection.objects.filter(registry=registry, state__in=states, ended_at__gt=points[0].at)
+    ends = rows.filter(freed_bytes__gt=0).order_by("-ended_at").values_list("ended_at", flat=True)
+    return [when for when in ends[:MAX_COLLECTIONS] if when is not None]
 
 
 def _old_tags(registry: Registry, repository: str) -> int:

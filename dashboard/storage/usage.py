@@ -134,11 +134,11 @@ def account(reading: Reading) -> Usage:
         held = graph.reached(tagged_revisions)
         rest = repository.revisions - tagged_revisions
         held_by.append(held)
-        reached_by.append(held | graph.reached(rest))
+        reached_by.append(held | graph.reached(rest) if rest else held)
         untagged_revisions.append(len(rest))
     shared = shared_of(reached_by)
-    referenced: set[int] = set().union(*reached_by)
     tagged: set[int] = set().union(*held_by)
+    referenced = tagged.union(*reached_by)
     orphans = set(range(len(graph.sizes))) - referenced
     young = {number for number in orphans if graph.digests[number] in facts.young}
 
@@ -146,31 +146,38 @@ def account(reading: Reading) -> Usage:
         return Amount(len(blobs), graph.bytes_of(blobs))
 
     by_repository = []
+    alone_count = alone_bytes = 0
     for repository, blobs, held, without_tag in zip(
         facts.repositories, reached_by, held_by, untagged_revisions, strict=True
     ):
-        total, total_held = graph.bytes_of(blobs), graph.bytes_of(held)
+        # Sums are what costs: each blob is added once, as alone or shared, held or not.
+        held_alone, lost = held - shared, blobs - held
+        tagged_alone, untagged_alone = graph.bytes_of(held_alone), graph.bytes_of(lost - shared)
+        tagged_total = tagged_alone + graph.bytes_of(held & shared)
+        untagged_total = untagged_alone + graph.bytes_of(lost & shared)
+        alone_count += len(held_alone)
+        alone_bytes += tagged_alone
         by_repository.append(
             RepositoryUsage(
                 name=repository.name,
                 tags=len(repository.tags),
-                bytes=total,
-                exclusive_bytes=graph.bytes_of(blobs - shared),
-                tagged_bytes=total_held,
-                tagged_exclusive_bytes=graph.bytes_of(held - shared),
-                untagged_bytes=total - total_held,
+                bytes=tagged_total + untagged_total,
+                exclusive_bytes=tagged_alone + untagged_alone,
+                tagged_bytes=tagged_total,
+                tagged_exclusive_bytes=tagged_alone,
+                untagged_bytes=untagged_total,
                 untagged_revisions=without_tag,
             )
         )
     homes = _homes(facts.repositories, reached_by, shared)
     by_namespace = _by_namespace(graph, by_repository, reached_by, held_by, homes)
-    tagged_shared = amount(tagged & shared)
+    tagged_exclusive, tagged_shared = Amount(alone_count, alone_bytes), amount(tagged & shared)
     return Usage(
         repositories=len(facts.repositories),
         tags=sum(len(repository.tags) for repository in facts.repositories),
         blobs=Amount(len(graph.sizes), sum(graph.sizes)),
-        tagged=amount(tagged),
-        tagged_exclusive=amount(tagged - shared),
+        tagged=Amount(len(tagged), tagged_exclusive.bytes + tagged_shared.bytes),
+        tagged_exclusive=tagged_exclusive,
         tagged_shared=tagged_shared,
         untagged=amount(referenced - tagged),
         orphans=amount(orphans),

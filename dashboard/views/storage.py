@@ -22,19 +22,20 @@ MAX_NAMESPACE = 300
 
 @require_safe
 def storage(request: HttpRequest, slug: str) -> HttpResponse:
-    """The last scan, its age, and how the current one goes; for htmx the progress alone, or the map gone into."""
+    """The last scan, its age, and how the current one goes; for htmx the progress alone, the map, or the list."""
     access = enter(request, slug, section="storage")
     snapshot, visible = _last(access)
     namespace = request.GET.get("in", "").replace("\0", "").strip("/")[:MAX_NAMESPACE]
+    query = list_query(request, usage_lists.COLUMNS, usage_lists.DEFAULT_ORDER)
     found = None
     if snapshot is not None:
-        found = usage_overview.overview(access.registry, snapshot, visible, namespace)
+        found = usage_overview.overview(access.registry, snapshot, visible, namespace=namespace, order=query.order)
         if namespace and found.map is None:
             return redirect("storage", slug=access.registry.slug)
     storage = storage_source.look(access.registry)
     checked = deep_check.standing(access.registry)
-    page = storage_page(access, found, usage.last_scan(access.registry), storage, checked)
-    fragment = "map" if request.headers.get("HX-Target") == "map" else "scan"
+    page = storage_page(access, found, query, usage.last_scan(access.registry), storage, checked)
+    fragment = {"map": "map", "by": "repositories"}.get(request.headers.get("HX-Target", ""), "scan")
     return render_page(request, "storage.html", {"page": page}, fragment=fragment)
 
 

@@ -342,7 +342,7 @@ def test_what_a_dead_worker_left_is_started_and_nothing_else(place: Place) -> No
 def test_a_worker_killed_while_it_collects_leaves_nothing_stopped(place: Place, tmp_path: Path) -> None:
     """The calling process is killed by SIGKILL while the command runs; whoever takes the job up starts the registry."""
     fill(place)
-    place.use(dry_run="sleep 30")
+    place.use(dry_run="sleep 5")
     row = place.ask()
     job = jobs.claim(str(row.job_id))
     assert job is not None

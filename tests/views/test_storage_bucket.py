@@ -12,7 +12,8 @@ from pytest_django import Settings
 
 from dashboard import tasks
 from dashboard.models import IndexState, Job, Registry, UsageSnapshot, User
-from dashboard.services import usage
+from dashboard.services import figures, usage
+from dashboard.services.alerts.raise_and_end import measured
 from dashboard.services.index.refresh import ask_for_refresh
 from dashboard.services.index.update import reads_storage, state_of
 from dashboard.storage import removal
@@ -95,6 +96,7 @@ def test_scan_now_accounts_for_the_bucket_and_the_parts_stand_alone(
     assert "A bucket has no disk that could be full" in page.text()
     assert not page.has(".disk .seg.free"), "there is no disk to draw"
     assert page.has(".disk .seg.orphan")
+    assert "Full pass now" not in page.text(), "there are no directories to count"
 
 
 def test_a_full_pass_reads_every_manifest_anew_and_a_scan_by_schedule_is_asked_for(
@@ -160,6 +162,16 @@ def test_an_emptied_repository_is_removed_from_the_bucket_by_hand(
     below = f"s3://{bucket}/prefix/docker/registry/v2/repositories/team/app"
     assert " && ".join(f"aws s3 rm --recursive {below}/{own}/" for own in removal.OWN) in page.text()
     assert not page.has("form[action$='/-/remove-directory/']")
+
+
+def test_thresholds_watch_a_bucket_too_but_for_its_free_space(registry: Registry, bucket: str, tree: Tree) -> None:
+    assert scan(registry).state == Job.State.DONE
+
+    known = measured(registry, figures.latest([registry])[registry.pk])
+
+    assert (known.disk_bytes, known.free_bytes) == (None, None)
+    assert (known.data_bytes, known.orphan_bytes) == (tree.data_bytes(), 90)
+    assert known.scan_seconds is not None
 
 
 # The field

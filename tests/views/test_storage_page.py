@@ -19,7 +19,7 @@ from selectolax.lexbor import LexborNode
 from dashboard import tasks
 from dashboard.contexts import formats
 from dashboard.contexts.storage_problems import NATURES
-from dashboard.models import Job, MeasuredRepository, Registry, UsageSnapshot, User
+from dashboard.models import Collection, Job, MeasuredRepository, Registry, UsageSnapshot, User
 from dashboard.services import connections, credentials, jobs, storage_source, usage
 from dashboard.services.index.sort_keys import name_key
 from dashboard.storage.facts import PROBLEM_CODES
@@ -339,6 +339,14 @@ def test_all_repositories_are_sorted_filtered_and_kept_as_a_file(
 
     assert names("")[:3] == ["team/app", "team/web", "many/r59"]
     assert len(names("")) == 50
+    page = HTMLParser(as_jonas.get(f"{URL}?sort=name&in=many").content.decode())
+    assert [node.text() for node in page.css(".by-repository .name")][:2] == ["many/r0", "many/r1"]
+    head = _one(page, "#by-untagged").attributes
+    assert head["href"] == head["hx-get"] == f"{URL}?in=many&sort=untagged"
+    asked = {"HX-Request": "true", "HX-Target": "by"}
+    part = HTMLParser(as_jonas.get(f"{URL}?in=many&sort=untagged", headers=asked).content.decode())
+    assert part.css(".by-repository .name")[0].text() == "team/app"
+    assert part.css_first(".treemap") is None
     assert names("?page=2")[-1] == "many/r0"
     assert names("?sort=name")[:3] == ["many/r0", "many/r1", "many/r2"]
     assert names("?sort=untagged")[0] == "team/app"
@@ -449,3 +457,21 @@ class TestJobs:
 def test_every_problem_has_a_cure() -> None:
     assert set(NATURES) == PROBLEM_CODES
     assert all(str(nature.title) and str(nature.cure) for nature in NATURES.values())
+
+
+def test_a_collection_is_marked_in_the_growth(as_jonas: Client, registry: Registry, tree: Tree) -> None:
+    _scan(registry)
+    last = UsageSnapshot.objects.get()
+    for days in (1, 2):
+        UsageSnapshot.objects.create(
+            registry=registry, began_at=last.began_at - dt.timedelta(days=days), seconds=1, root="x",
+            disk_bytes=0, free_bytes=0, tagged_bytes=100, report={},
+        )  # fmt: skip
+    for state, freed, hours in (("done", 70, 20), ("noticed", 30, 21), ("failed", 10, 10), ("done", 0, 5)):
+        Collection.objects.create(
+            registry=registry, state=state, asked_at=timezone.now(), freed_bytes=freed,
+            ended_at=timezone.now() - dt.timedelta(hours=hours),
+        )  # fmt: skip
+    chart = _one(_page(as_jonas), ".chart")
+    assert len(chart.css("line.note-line")) == 2, "one that freed nothing or failed is no mark"
+    assert chart.text().count("garbage collection, ") == 1, "two so near to each other have room for one text"

@@ -54,8 +54,8 @@ def limits_of(row: Thresholds) -> thresholds.Limits:
 
 
 def measured(registry: Registry, found: Figures | None) -> thresholds.Measured:
-    """What is known of a registry. Without a storage mounted here nothing is."""
-    if not registry.storage_root:
+    """What is known of a registry. Where its storage is read nowhere nothing is."""
+    if not registry.storage_address:
         return thresholds.Measured()
     now = timezone.now()
     if found is None:
@@ -82,7 +82,7 @@ def _hold(
             _raise(registry, code, dict(told))
         elif alert.figures != told and code != thresholds.Code.SCAN_AGE:  # age is told from the time, not from here
             Alert.objects.filter(pk=alert.pk, resolved_at=None).update(figures=dict(told))
-    unknown = set(thresholds.unknown(known)) if registry.storage_root else set()
+    unknown = set(thresholds.unknown(known)) if registry.storage_address else set()
     for name, alert in open_ones.items():
         if name not in over and (name not in unknown or not _is_watched(limits, name)):
             _end(alert)

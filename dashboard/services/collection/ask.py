@@ -89,7 +89,7 @@ def ask_for(access: Access, *, typed: str, actor: Actor) -> Collection:
 def settle() -> int:
     """Ends collections whose job was cancelled before it began, or is not there (a restored backup); how many."""
     unended = Collection.objects.filter(state__in=Collection.LIVE)
-    jobs_of = list(unended.values_list("job_id", flat=True))
+    jobs_of = [pk for pk in unended.values_list("job_id", flat=True) if pk is not None]
     live = list(Job.objects.filter(pk__in=jobs_of, state__in=Job.LIVE).values_list("pk", flat=True))
     left = unended.exclude(job_id__in=live)
     now = timezone.now()

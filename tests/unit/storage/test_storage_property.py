@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
-from itertools import takewhile
+from dataclasses import dataclass
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from dashboard.storage.detail import Detail
 from dashboard.storage.usage import Amount, account, take
+from tests.unit.storage.accounting import World, assert_agrees
 from tests.unit.storage.trees import Tree
 
 NOW = 1_900_000_000.0
@@ -29,53 +29,6 @@ class Pushed:
     also_in: int | None = None
     deleted: bool = False
     tags: tuple[str, ...] = ()
-
-
-@dataclass
-class World:
-    """What the tree should hold, kept as plain sets."""
-
-    names: set[str] = field(default_factory=set)
-    revisions: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in REPOSITORIES})
-    tags: dict[tuple[str, str], str] = field(default_factory=dict)
-    content: dict[str, set[str]] = field(default_factory=dict)
-    children: dict[str, set[str]] = field(default_factory=dict)
-    subject: dict[str, str] = field(default_factory=dict)
-
-    def reaches(self, repository: str, revision: str) -> set[str]:
-        """By the definition, word for word."""
-        found = {revision} | self.content[revision] | self.children[revision]
-        for child in self.children[revision] & self.revisions[repository]:
-            found |= self.reaches(repository, child)
-        return found
-
-    def reaches_alone(self, repository: str, revision: str) -> set[str]:
-        """Without what its children reach by themselves: they are asked one by one."""
-        return {revision} | self.content[revision] | self.children[revision]
-
-    def held_by(self, repository: str, tag: str) -> set[str]:
-        """The revisions that one tag holds."""
-        return self.holding(repository, {self.tags[repository, tag]})
-
-    def held_by_others(self, repository: str, tag: str) -> set[str]:
-        """The revisions that the other tags of the repository hold."""
-        roots = {digest for (where, name), digest in self.tags.items() if where == repository and name != tag}
-        return self.holding(repository, roots)
-
-    def held(self, repository: str) -> set[str]:
-        """The revisions that are not untagged."""
-        return self.holding(repository, {d for (where, _), d in self.tags.items() if where == repository})
-
-    def holding(self, repository: str, roots: set[str]) -> set[str]:
-        """What these hold, by repeating the definition until nothing is added."""
-        ours = self.revisions[repository]
-        held = roots & ours
-        while True:
-            more = held | {child for revision in held for child in self.children[revision] & ours}
-            more |= {revision for revision in ours if self.subject.get(revision) in held}
-            if more == held:
-                return held
-            held = more
 
 
 small = st.integers(0, 6)
@@ -122,74 +75,11 @@ def test_parts_sum_to_the_disk_and_agree_with_the_words(
         assert usage.uploads == Amount(len(uploads), sum(uploads))
         assert len(litter) == sum(problem.code in ("stray-file", "blob-name") for problem in usage.problems)
 
-        reach = {
-            name: set().union(*(world.reaches(name, revision) for revision in world.revisions[name]))
-            for name in REPOSITORIES
-        }
-        held = {
-            name: set().union(*(world.reaches(name, revision) for revision in world.held(name)))
-            for name in REPOSITORIES
-        }
-        blobs = [path for path in tree.v2.glob("blobs/*/??/*/data") if len(path.parent.name) == 64]
-        on_disk = {path.parent.name: path.stat().st_size for path in blobs}
-
-        def amount(digests: set[str]) -> Amount:
-            found = [on_disk[encoded] for d in digests if (encoded := d.partition(":")[2]) in on_disk]
-            return Amount(len(found), sum(found))
-
-        everything = {f"sha256:{encoded}" for encoded in on_disk}
-        referenced, tagged = set().union(*reach.values()), set().union(*held.values())
-        assert usage.orphans == amount(everything - referenced)
-        assert usage.untagged == amount(referenced - tagged)
-        assert usage.tagged == amount(tagged)
-        for repository in usage.by_repository:
-            name = repository.name
-            others = set().union(*(reach[other] for other in REPOSITORIES if other != name))
-            assert repository.bytes == amount(reach[name]).bytes
-            assert repository.exclusive_bytes == amount(reach[name] - others).bytes
-            assert repository.tagged_bytes == amount(held[name]).bytes
-            assert repository.tagged_exclusive_bytes == amount(held[name] - others).bytes
-            assert repository.untagged_bytes == amount(reach[name] - held[name]).bytes
-            assert repository.untagged_revisions == len(world.revisions[name] - world.held(name))
-        assert usage.untagged_revisions == sum(row.untagged_revisions for row in usage.by_repository)
-
-        homes = {d: common([name for name in REPOSITORIES if d in reach[name]]) for d in referenced}
-        shared = {d for d in referenced if sum(d in reach[name] for name in REPOSITORIES) > 1}
-        namespaces = {row.name: row for row in usage.by_namespace}
-        for name, row in namespaces.items():
-            members = [each for each in REPOSITORIES if each == name or each.startswith(f"{name}/")]
-            others = set().union(*(reach[each] for each in REPOSITORIES if each not in members))
-            inside = set().union(*(reach[each] for each in members))
-            tagged_inside = set().union(*(held[each] for each in members))
-            assert row.bytes == amount(inside).bytes
-            assert row.exclusive_bytes == amount(inside - others).bytes
-            assert row.tagged_bytes == amount(tagged_inside).bytes
-            assert row.tagged_exclusive_bytes == amount(tagged_inside - others).bytes
-            assert row.shared_inside_bytes == amount({d for d in tagged & shared if homes[d] == name}).bytes
-        assert usage.shared_across_bytes == amount({d for d in tagged & shared if homes[d] == ""}).bytes
-        alone = sum(row.tagged_exclusive_bytes for row in usage.by_repository)
-        between = sum(row.shared_inside_bytes for row in usage.by_namespace)
-        assert alone + between + usage.shared_across_bytes == usage.tagged.bytes, "each byte lies in one place"
-
-        for name, tags in detail.tags():
-            for tag in tags:
-                mine = world.held_by(name, tag.tag)
-                theirs = world.revisions[name] - mine | world.held_by_others(name, tag.tag)
-                needed = set().union(*(world.reaches_alone(name, revision) for revision in theirs))
-                elsewhere = set().union(*(reach[other] for other in REPOSITORIES if other != name))
-                holds = set().union(*(world.reaches(name, revision) for revision in mine))
-                assert tag.bytes == amount(holds).bytes
-                assert tag.exclusive_bytes == amount(holds - needed - elsewhere).bytes
-
-
-def common(names: list[str]) -> str:
-    """The components that all of these names begin with."""
-    columns = zip(*(name.split("/") for name in names), strict=False)
-    return "/".join(column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns))
+        assert_agrees(world, tree.v2, usage, detail)
 
 
 def build(tree: Tree, pushes: list[Pushed], sizes: list[int]) -> World:
-    world = World()
+    world = World(revisions={name: set() for name in REPOSITORIES})
     layers = [tree.blob(f"layer {number}", size) for number, size in enumerate(sizes)]
     digests: list[str] = []
     deleted: list[tuple[str, str]] = []
