@@ -219,6 +219,8 @@ CHECK_MIB_PER_SECOND = env.number("DASHBOARD_CHECK_MIB_PER_SECOND", 50)
 DEEP_CHECK_DAYS = env.number("DASHBOARD_DEEP_CHECK_DAYS", 0)
 """0: by hand alone."""
 TRASH_DAYS = env.number("DASHBOARD_TRASH_DAYS", 30, minimum=1)
+GRACE_DAYS = env.number("DASHBOARD_GRACE_DAYS", 7, minimum=1)
+"""Untagged images are left alone for so long by the recipe of the collection page."""
 EVENTS_TOKEN = env.secret("DASHBOARD_EVENTS_TOKEN")
 METRICS_TOKEN = env.secret("DASHBOARD_METRICS_TOKEN")
 EVENTS_KEEP_DAYS = env.number("DASHBOARD_EVENTS_KEEP_DAYS", 14, minimum=1)

@@ -158,9 +158,7 @@ class CollectionPage:
     cancel_url: str
     last: CollectionLine | None
     history: Sequence[CollectionLine]
-    untagged_url: str
     storage_url: str
-    trash_url: str
 
 
 def collection_page(
@@ -203,9 +201,7 @@ def collection_page(
         cancel_url=reverse("cancel-job", args=[registry.slug, live.job_id]) if live is not None and staff else "",
         last=lines[rows.index(last_run)] if last_run is not None and not last_run.is_live else None,
         history=ended,
-        untagged_url=links.registry_untagged(registry),
         storage_url=links.storage(registry),
-        trash_url=links.trash(registry),
     )
 
 

@@ -42,6 +42,7 @@ _REFUSALS = {
     "database-busy": gettext_lazy("The dashboard's database was busy. Nothing was done."),
     "too-many": gettext_lazy("More than 10,000 were chosen at once. Choose fewer."),
     "nothing-chosen": gettext_lazy("Nothing is like that here: no tag was chosen."),
+    "nothing-untagged": gettext_lazy("Nothing is like that here (any more): no untagged image was chosen."),
 }
 
 
@@ -78,6 +79,7 @@ class DeletePage:
     plan_id: str
     fingerprint: str
     title: str
+    rule: str
     verb: str
     chosen: int
     possible: int
@@ -131,6 +133,7 @@ def delete_page(access: Access, plan: DeletionPlan) -> DeletePage:
         plan_id=str(plan.pk),
         fingerprint=plan.fingerprint,
         title=verb(plan.repository, effect, len(lines)),
+        rule=_rule(plan),
         verb=verb(plan.repository, effect, possible),
         chosen=len(lines),
         possible=possible,
@@ -160,6 +163,20 @@ def delete_page(access: Access, plan: DeletionPlan) -> DeletePage:
     )
 
 
+def chose_untagged(plan: DeletionPlan) -> int | None:
+    """By a rule for untagged images, their age in days (0: any); None if it was chosen otherwise."""
+    query = QueryDict(plan.choice)
+    if query.get("untagged") != "1":
+        return None
+    text = query.get("older", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
+
+
+def age_in_words(days: int) -> str:
+    """For how long at least; empty for any age."""
+    return ngettext("for at least %(n)s day", "for at least %(n)s days", days) % {"n": count(days)} if days else ""
+
+
 def refusal(code: str) -> str:
     """Why a confirmed plan was not begun."""
     return str(_REFUSALS.get(code, _REFUSALS["changed"]))
@@ -176,6 +193,20 @@ def verb(repository: str, effect: Effect, number: int) -> str:
     else:
         text = ngettext("Delete %(n)s tag or image", "Delete %(n)s tags and images", number)
     return text % {"n": count(number)}
+
+
+def _rule(plan: DeletionPlan) -> str:
+    """What was chosen, where a rule for untagged images did."""
+    days = chose_untagged(plan)
+    if days is None:
+        return ""
+    text = (
+        _("Chosen: what no tag needs %(age)s.") % {"age": age_in_words(days)}
+        if days
+        else _("Chosen: what no tag needs.")
+    )
+    like = QueryDict(plan.choice).get("name", "").strip()
+    return f"{text} " + _("Its tags or digest are like “%(text)s”.") % {"text": legible(like, 100)} if like else text
 
 
 def _lines(access: Access, plan: DeletionPlan, effect: Effect, item: Item) -> list[TagLine]:

@@ -15,6 +15,7 @@ from dashboard.models import Deletion, DeletionItem
 from dashboard.registry.references import short
 
 from . import links
+from .deletion import chose_untagged
 from .errors import operation_name
 from .formats import count, legible
 
@@ -38,7 +39,7 @@ class ResultLine:
 
 @dataclass(frozen=True, slots=True)
 class ResultPage:
-    """Everything that deletion.html shows."""
+    """Everything that deletion.html shows. `onward_url`: what else is untagged, where a rule for that chose it."""
 
     title: str
     level: str
@@ -61,6 +62,7 @@ class ResultPage:
     repository_url: str
     trash_url: str
     again_url: str
+    onward_url: str
 
 
 def result_page(row: Deletion) -> ResultPage:
@@ -75,7 +77,7 @@ def result_page(row: Deletion) -> ResultPage:
     back = [item for item in gone if item.restored_at is None and item.restorable]
     arguments = [registry.slug, row.repository, row.pk]
     return ResultPage(
-        title=_title(row, lines, running=running),
+        title=_title(row, lines, running=running, images=not any(item.tags for item in items)),
         level="" if running else "danger" if bad and not gone else "warning" if bad else "success",
         sentences=_sentences(row, items, running=running),
         running=running,
@@ -96,10 +98,11 @@ def result_page(row: Deletion) -> ResultPage:
         repository_url=links.repository(registry, row.repository),
         trash_url=links.trash(registry),
         again_url=links.delete(registry, row.repository, bad[0].tags[0]) if len(bad) == 1 and bad[0].tags else "",
+        onward_url=links.registry_untagged(registry, days) if (days := chose_untagged(row.plan)) is not None else "",
     )
 
 
-def _title(row: Deletion, lines: Sequence[ResultLine], *, running: bool) -> str:
+def _title(row: Deletion, lines: Sequence[ResultLine], *, running: bool, images: bool) -> str:
     if running:
         if len(lines) == 1:
             return _("Deleting %(name)s is in progress") % {"name": lines[0].name}
@@ -108,6 +111,10 @@ def _title(row: Deletion, lines: Sequence[ResultLine], *, running: bool) -> str:
     if len(lines) == 1:
         name = lines[0].name
         return (_("%(name)s was deleted") if gone else _("%(name)s was not deleted")) % {"name": name}
+    if images:
+        if gone == len(lines):
+            return ngettext("%(n)s untagged image deleted", "%(n)s untagged images deleted", gone) % {"n": count(gone)}
+        return _("%(n)s of %(total)s untagged images deleted") % {"n": count(gone), "total": count(len(lines))}
     if gone == len(lines):
         return ngettext("%(n)s tag deleted", "%(n)s tags deleted", gone) % {"n": count(gone)}
     return _("%(n)s of %(total)s tags deleted") % {"n": count(gone), "total": count(len(lines))}

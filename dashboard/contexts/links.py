@@ -100,14 +100,14 @@ def repository_storage(registry: Registry, name: str) -> str:
     return reverse("repository-storage", args=[registry.slug, name])
 
 
-def untagged(registry: Registry, name: str) -> str:
-    """The untagged images of a repository."""
-    return reverse("untagged", args=[registry.slug, name])
+def untagged(registry: Registry, name: str, older: int = 0) -> str:
+    """The untagged images of a repository; of them those at rest for so many days."""
+    return with_query(reverse("untagged", args=[registry.slug, name]), older=older or "")
 
 
-def registry_untagged(registry: Registry) -> str:
-    """The untagged images of a registry."""
-    return reverse("registry-untagged", args=[registry.slug])
+def registry_untagged(registry: Registry, older: int = 0) -> str:
+    """The untagged images of a registry; of them those at rest for so many days."""
+    return with_query(reverse("registry-untagged", args=[registry.slug]), older=older or "")
 
 
 def collection(registry: Registry) -> str:

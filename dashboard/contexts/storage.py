@@ -117,8 +117,12 @@ def storage_page(
     job: Job | None,
     storage: Source | StorageError | None,
     checked: Standing,
+    older: int = 0,
 ) -> StoragePage:
-    """The view model. Sums are those of the whole registry, whoever looks."""
+    """The view model. Sums are those of the whole registry, whoever looks.
+
+    `older`: how many images, of those that this person may see, are untagged for the days of grace.
+    """
     registry = access.registry
     return StoragePage(
         root=registry.storage_address,
@@ -126,7 +130,7 @@ def storage_page(
         mount_problem=problem_of(storage) if isinstance(storage, StorageError) else None,
         scan=_scan_state(access, job),
         deep_check=check_summary(registry, checked),
-        found=_found(access, found, query) if found is not None else None,
+        found=_found(access, found, query, older) if found is not None else None,
     )
 
 
@@ -172,7 +176,7 @@ def repository_lines(access: Access, rows: Sequence[MeasuredRepository]) -> list
     ]
 
 
-def _found(access: Access, found: Overview, query: ListQuery) -> Found:
+def _found(access: Access, found: Overview, query: ListQuery, older: int) -> Found:
     registry, snapshot = access.registry, found.snapshot
     here = links.with_query(links.storage(registry), **{"in": found.map.namespace if found.map else ""})
     sums = sums_of(snapshot)
@@ -190,7 +194,7 @@ def _found(access: Access, found: Overview, query: ListQuery) -> Found:
         disk_bar=disk_bar,
         registry_bar=registry_bar,
         why_alone=_why_alone(snapshot, sums),
-        why=storage_reasons.why(registry, found, sums),
+        why=storage_reasons.why(registry, found, sums, older),
         parts=parts(registry, snapshot.report, sums),
         sum_name=_("Disk") if sums.has_disk else _("The registry's data files"),
         sum_bytes=sums.whole,

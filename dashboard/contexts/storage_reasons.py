@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -16,6 +17,7 @@ from dashboard.services.usage_growth import Pace
 from dashboard.services.usage_overview import OLD_DAYS, Overview
 
 from . import links
+from .deletion import age_in_words
 from .formats import count, duration, legible, share, size
 from .storage_bar import Sums
 
@@ -47,20 +49,20 @@ class Why:
     reasons: list[Reason]
 
 
-def why(registry: Registry, found: Overview, sums: Sums) -> Why:
-    """The panel of a registry."""
+def why(registry: Registry, found: Overview, sums: Sums, older: int = 0) -> Why:
+    """The panel of a registry. `older`: how many images are untagged for the days of grace."""
     least = max(1, _WORTH_NAMING * sums.data)
     reasons = sorted(
-        (reason for reason in _reasons(registry, found, sums) if reason.bytes >= least),
+        (reason for reason in _reasons(registry, found, sums, older) if reason.bytes >= least),
         key=lambda reason: -reason.bytes,
     )
     return Why(_pace(found.pace, sums), _can_go(sums), reasons)
 
 
-def _reasons(registry: Registry, found: Overview, sums: Sums) -> Iterator[Reason]:
+def _reasons(registry: Registry, found: Overview, sums: Sums, older: int) -> Iterator[Reason]:
     report = found.snapshot.report
     yield _orphans(registry, report.get("orphans", {}).get("count", 0), report.get("in_flight", {}), sums.orphans)
-    yield _untagged(registry, found, sums.untagged)
+    yield _untagged(registry, found, sums.untagged, older)
     if found.alone and found.alone[0].tagged_exclusive_bytes >= _LARGE_REPOSITORY * max(1, sums.data):
         yield _largest(registry, found, sums)
     yield _uploads(registry, found)
@@ -94,7 +96,7 @@ def _orphans(registry: Registry, blobs: int, in_flight: dict[str, int], amount: 
     return Reason("orphan", amount, _("belong to nothing any more"), text, label, url)
 
 
-def _untagged(registry: Registry, found: Overview, amount: int) -> Reason:
+def _untagged(registry: Registry, found: Overview, amount: int, older: int) -> Reason:
     revisions = found.snapshot.report.get("untagged_revisions", 0)
     text = ngettext(
         "%(n)s image that its tag left for a newer push. It goes once it is deleted and collected.",
@@ -108,9 +110,14 @@ def _untagged(registry: Registry, found: Overview, amount: int) -> Reason:
             "size": size(most.untagged_bytes),
         }
     label = ngettext("Review %(n)s image", "Review %(n)s images", revisions) % {"n": count(revisions)}
-    return Reason(
-        "untagged", amount, _("are images that lost their tag"), text, label, links.registry_untagged(registry)
-    )
+    days = settings.GRACE_DAYS if older else 0
+    if days:
+        label = ngettext("Review %(n)s image, untagged %(age)s", "Review %(n)s images, untagged %(age)s", older) % {
+            "n": count(older),
+            "age": age_in_words(days),
+        }
+    url = links.registry_untagged(registry, days)
+    return Reason("untagged", amount, _("are images that lost their tag"), text, label, url)
 
 
 def _largest(registry: Registry, found: Overview, sums: Sums) -> Reason:

@@ -165,9 +165,14 @@ def exported(scope: Scope, query: ListQuery) -> Iterator[UntaggedRow]:
     yield from _described(scope, part)
 
 
+def by_age(older: int, *, contains: str = "") -> ListQuery:
+    """Those at rest for so many days (0: all), the oldest first."""
+    return ListQuery(Order("age", COLUMNS["age"], turned=True), contains=contains, older=older)
+
+
 def chosen(scope: Scope, contains: str, older: int, limit: int) -> list[Digest]:
     """Digests of a repository that a rule means, those that lost their tag first before the others."""
-    query = ListQuery(Order("age", COLUMNS["age"], turned=True), contains=contains, older=older)
+    query = by_age(older, contains=contains)
     return [Digest(digest) for _, digest, _ in _ordered(scope, listed(scope, query), query)[:limit]]
 
 

@@ -50,7 +50,8 @@ def delete(request: HttpRequest, slug: str, repository: str) -> HttpResponse:
     if items and all(item.refused == plan.VANISHED for item in items):
         raise Http404(_("None of it is there (any more)."))
     if not items:
-        return _refused(request, access, name, "nothing-chosen", HTTPStatus.OK)
+        code = "nothing-untagged" if chosen.untagged else "nothing-chosen"
+        return _refused(request, access, name, code, HTTPStatus.OK)
     return render_page(request, "delete.html", {"page": delete_page(access, made)})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
@@ -10,12 +11,12 @@ from dashboard.contexts.storage import storage_page
 from dashboard.contexts.storage_lists import FIELDS, layers_page, problems_page, repositories_page, repository_record
 from dashboard.models import UsageSnapshot
 from dashboard.services import access as gate
-from dashboard.services import deep_check, storage_source, usage, usage_lists, usage_overview
+from dashboard.services import deep_check, storage_source, untagged, usage, usage_lists, usage_overview
 from dashboard.services.access import Access, Visible
 from dashboard.services.index import lists
 from dashboard.services.index.update import state_of
 
-from .pages import as_file, enter, export_format, list_query, render_page
+from .pages import as_file, enter, export_format, is_fragment, list_query, render_page
 
 MAX_NAMESPACE = 300
 
@@ -34,7 +35,8 @@ def storage(request: HttpRequest, slug: str) -> HttpResponse:
             return redirect("storage", slug=access.registry.slug)
     storage = storage_source.look(access.registry)
     checked = deep_check.standing(access.registry)
-    page = storage_page(access, found, query, usage.last_scan(access.registry), storage, checked)
+    older = _older(access, visible) if snapshot is not None and not is_fragment(request) else 0
+    page = storage_page(access, found, query, usage.last_scan(access.registry), storage, checked, older)
     fragment = {"map": "map", "by": "repositories"}.get(request.headers.get("HX-Target", ""), "scan")
     return render_page(request, "storage.html", {"page": page}, fragment=fragment)
 
@@ -90,3 +92,9 @@ def scan(request: HttpRequest, slug: str) -> HttpResponse:
 def _last(access: Access) -> tuple[UsageSnapshot | None, Visible]:
     visible, _ = lists.seen(access, state_of(access.registry))
     return usage.latest(access.registry), visible
+
+
+def _older(access: Access, visible: Visible) -> int:
+    """How many images are untagged for the days of grace."""
+    scope = untagged.Scope(access.registry, state_of(access.registry), visible)
+    return untagged.listed(scope, untagged.by_age(settings.GRACE_DAYS)).count()

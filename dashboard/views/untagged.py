@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.db.models import Q
 from django.http import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from dashboard.contexts.untagged import FIELDS, untagged_page, untagged_record
 from dashboard.registry.client import Deletion as Ability
-from dashboard.services import status
+from dashboard.services import status, untagged_age, untagged_summary
 from dashboard.services import untagged as service
 from dashboard.services.access import Access, Visible
 from dashboard.services.index import lists
@@ -41,7 +43,7 @@ def of_registry(request: Request, slug: str) -> HttpResponseBase:
 
 
 def _answer(request: Request, access: Access, scope: service.Scope) -> HttpResponseBase:
-    query = list_query(request, service.COLUMNS, service.DEFAULT_ORDER)
+    query = replace(list_query(request, service.COLUMNS, service.DEFAULT_ORDER), older=_days(request))
     if file_format := export_format(request):
         records = (untagged_record(row) for row in service.exported(scope, query))
         return as_file(
@@ -50,7 +52,16 @@ def _answer(request: Request, access: Access, scope: service.Scope) -> HttpRespo
     request.index_as_of = scope.state.refreshed_at
     found = service.untagged(scope, query, access.session)
     known = status.capabilities(access) if access.may_delete else None
-    page = untagged_page(access, scope, query, found, known.deletion if known else Ability.UNKNOWN)
+    summary = None
+    if access.may_delete and not scope.repository and found.page.total:
+        summary = untagged_summary.summary(scope, query), untagged_summary.amount(scope, query)
+    page = untagged_page(access, scope, query, found, known.deletion if known else Ability.UNKNOWN, summary)
     row = repository_row(access.registry, scope.repository) if scope.repository else None
     context = {"page": page, "tags": row.tags if row else None}
     return render_page(request, "untagged.html", context, fragment="list")
+
+
+def _days(request: Request) -> int:
+    """The age in days that is asked for; 0 for none, and for what makes no sense."""
+    text = request.GET.get("older", "")
+    return min(int(text), untagged_age.MAX_DAYS) if text.isascii() and text.isdigit() and len(text) < 7 else 0
