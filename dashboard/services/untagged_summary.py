@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
 from dashboard.models import IndexedBlob, IndexedRevision, RepositoryBlob
 
@@ -66,16 +65,16 @@ def summary(scope: Scope, query: ListQuery) -> Summary:
     if not scope.exact:
         return _remembered(scope, query)
     going = _going(scope, query)
-    rows = going.order_by().values("repository", "repository__name").annotate(images=Count("pk"))
+    counted = going.order_by().values_list("repository", "repository__name").annotate(Count("pk"))
+    found = {pk: (name, images) for pk, name, images in counted}
     # Worst by all that a repository's untagged images need: that is one sum, and close to what only those to go need.
-    held = RepositoryBlob.objects.filter(repository=OuterRef("repository"), tagged=False).order_by()
-    added = held.values("repository").annotate(added=Sum("blob__bytes")).values("added")
-    rows = rows.annotate(worst=Coalesce(Subquery(added, output_field=IntegerField()), 0))
-    worst = list(rows.order_by("-worst", "-images", "repository__name")[:SHOWN])
-    alone = _alone(scope, going, [row["repository"] for row in worst]) if worst else {}
-    shares = [Share(row["repository__name"], Amount(row["images"], alone.get(row["repository"], 0))) for row in worst]
+    held = RepositoryBlob.objects.filter(repository__in=scope.repositories.values("pk"), tagged=False).order_by()
+    sums = dict(held.values_list("repository").annotate(Sum("blob__bytes")))
+    worst = sorted(found, key=lambda pk: (-sums.get(pk, 0), -found[pk][1], found[pk][0]))[:SHOWN]
+    alone = _alone(scope, going, worst) if worst else {}
+    shares = [Share(found[pk][0], Amount(found[pk][1], alone.get(pk, 0))) for pk in worst]
     shares.sort(key=lambda share: (-(share.amount.bytes or 0), -share.amount.images, share.repository))
-    return Summary(shares, rows.count() if len(worst) == SHOWN else len(worst))
+    return Summary(shares, len(found))
 
 
 def _going(scope: Scope, query: ListQuery) -> QuerySet[IndexedRevision]:
