@@ -14,10 +14,11 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from dashboard.models import IndexedBlob, IndexedRevision, RepositoryBlob
 
 from . import untagged, untagged_age
-from .index.lists import MAX_EXPORTED, ListQuery
+from .index.lists import MAX_EXPORTED, Kept, ListQuery
 from .untagged import Scope
 
 SHOWN = 20
+_counted = Kept()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +46,15 @@ class Summary:
 
 
 def amount(scope: Scope, query: ListQuery) -> Amount:
-    """What the filter and age of a list mean together."""
+    """What the filter and age of a list mean together. The bytes are kept until the index or the number changes."""
     images = untagged.listed(scope, query).count()
     if not scope.exact:
         return Amount(images, None)
     if not images:
         return Amount(0, 0)
-    going = _going(scope, query)
-    inside = RepositoryBlob.objects.filter(repository__in=scope.repositories.values("pk"), tagged=False)
-    held = RepositoryBlob.objects.filter(blob=OuterRef("pk"), repository__registry=scope.registry)
-    elsewhere = Q(tagged=True) | ~Q(repository__in=scope.repositories.values("pk"))
-    stays = untagged_age.staying(scope.registry, going).filter(manifest__blobs__blob=OuterRef("pk"))
-    rows = IndexedBlob.objects.filter(~Exists(held.filter(elsewhere)), ~Exists(stays), pk__in=inside.values("blob"))
-    return Amount(images, rows.aggregate(added=Sum("bytes"))["added"] or 0)
+    where = scope.registry.pk, scope.state.refreshed_at, scope.visible.filter, scope.repository
+    key = (*where, query.contains, query.older, images)
+    return Amount(images, _counted.get(key, lambda: _together(scope, query)))
 
 
 def summary(scope: Scope, query: ListQuery) -> Summary:
@@ -75,6 +72,16 @@ def summary(scope: Scope, query: ListQuery) -> Summary:
     shares = [Share(found[pk][0], Amount(found[pk][1], alone.get(pk, 0))) for pk in worst]
     shares.sort(key=lambda share: (-(share.amount.bytes or 0), -share.amount.images, share.repository))
     return Summary(shares, len(found))
+
+
+def _together(scope: Scope, query: ListQuery) -> int:
+    going = _going(scope, query)
+    inside = RepositoryBlob.objects.filter(repository__in=scope.repositories.values("pk"), tagged=False)
+    held = RepositoryBlob.objects.filter(blob=OuterRef("pk"), repository__registry=scope.registry)
+    elsewhere = Q(tagged=True) | ~Q(repository__in=scope.repositories.values("pk"))
+    stays = untagged_age.staying(scope.registry, going).filter(manifest__blobs__blob=OuterRef("pk"))
+    rows = IndexedBlob.objects.filter(~Exists(held.filter(elsewhere)), ~Exists(stays), pk__in=inside.values("blob"))
+    return rows.aggregate(added=Sum("bytes"))["added"] or 0
 
 
 def _going(scope: Scope, query: ListQuery) -> QuerySet[IndexedRevision]:

@@ -393,9 +393,7 @@ def test_the_recipe_says_how_many_are_old_enough(
     ages.pushed("team/app", image.digest, 8)
     ages.index()
     page = look(as_maria, COLLECTION)
-    assert (
-        page.text("#old-enough") == "1 image has been untagged for at least 7 days: 4.2 KiB that nothing else needs."
-    )
+    assert page.text("#old-enough") == "1 image has been untagged for at least 7 days: 4.2 KiB that nothing else needs."
     assert page.links("main a")["Delete untagged images"] == f"{ALL}?older=7"
     settings.GRACE_DAYS = 9
     page = look(as_maria, COLLECTION)
