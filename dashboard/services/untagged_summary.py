@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
 from dashboard.models import IndexedBlob, IndexedRevision, RepositoryBlob
 
 from . import untagged, untagged_age
-from .index.lists import MAX_EXPORTED, ListQuery
+from .index.lists import MAX_EXPORTED, Kept, ListQuery
 from .untagged import Scope
 
 SHOWN = 20
+_counted = Kept()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +46,15 @@ class Summary:
 
 
 def amount(scope: Scope, query: ListQuery) -> Amount:
-    """What the filter and age of a list mean together."""
+    """What the filter and age of a list mean together. The bytes are kept until the index or the number changes."""
     images = untagged.listed(scope, query).count()
     if not scope.exact:
         return Amount(images, None)
     if not images:
         return Amount(0, 0)
-    going = _going(scope, query)
-    inside = RepositoryBlob.objects.filter(repository__in=scope.repositories.values("pk"), tagged=False)
-    held = RepositoryBlob.objects.filter(blob=OuterRef("pk"), repository__registry=scope.registry)
-    elsewhere = Q(tagged=True) | ~Q(repository__in=scope.repositories.values("pk"))
-    stays = untagged_age.staying(scope.registry, going).filter(manifest__blobs__blob=OuterRef("pk"))
-    rows = IndexedBlob.objects.filter(~Exists(held.filter(elsewhere)), ~Exists(stays), pk__in=inside.values("blob"))
-    return Amount(images, rows.aggregate(added=Sum("bytes"))["added"] or 0)
+    where = scope.registry.pk, scope.state.refreshed_at, scope.visible.filter, scope.repository
+    key = (*where, query.contains, query.older, images)
+    return Amount(images, _counted.get(key, lambda: _together(scope, query)))
 
 
 def summary(scope: Scope, query: ListQuery) -> Summary:
@@ -66,16 +62,26 @@ def summary(scope: Scope, query: ListQuery) -> Summary:
     if not scope.exact:
         return _remembered(scope, query)
     going = _going(scope, query)
-    rows = going.order_by().values("repository", "repository__name").annotate(images=Count("pk"))
+    counted = going.order_by().values_list("repository", "repository__name").annotate(Count("pk"))
+    found = {pk: (name, images) for pk, name, images in counted}
     # Worst by all that a repository's untagged images need: that is one sum, and close to what only those to go need.
-    held = RepositoryBlob.objects.filter(repository=OuterRef("repository"), tagged=False).order_by()
-    added = held.values("repository").annotate(added=Sum("blob__bytes")).values("added")
-    rows = rows.annotate(worst=Coalesce(Subquery(added, output_field=IntegerField()), 0))
-    worst = list(rows.order_by("-worst", "-images", "repository__name")[:SHOWN])
-    alone = _alone(scope, going, [row["repository"] for row in worst]) if worst else {}
-    shares = [Share(row["repository__name"], Amount(row["images"], alone.get(row["repository"], 0))) for row in worst]
+    held = RepositoryBlob.objects.filter(repository__in=scope.repositories.values("pk"), tagged=False).order_by()
+    sums = dict(held.values_list("repository").annotate(Sum("blob__bytes")))
+    worst = sorted(found, key=lambda pk: (-sums.get(pk, 0), -found[pk][1], found[pk][0]))[:SHOWN]
+    alone = _alone(scope, going, worst) if worst else {}
+    shares = [Share(found[pk][0], Amount(found[pk][1], alone.get(pk, 0))) for pk in worst]
     shares.sort(key=lambda share: (-(share.amount.bytes or 0), -share.amount.images, share.repository))
-    return Summary(shares, rows.count() if len(worst) == SHOWN else len(worst))
+    return Summary(shares, len(found))
+
+
+def _together(scope: Scope, query: ListQuery) -> int:
+    going = _going(scope, query)
+    inside = RepositoryBlob.objects.filter(repository__in=scope.repositories.values("pk"), tagged=False)
+    held = RepositoryBlob.objects.filter(blob=OuterRef("pk"), repository__registry=scope.registry)
+    elsewhere = Q(tagged=True) | ~Q(repository__in=scope.repositories.values("pk"))
+    stays = untagged_age.staying(scope.registry, going).filter(manifest__blobs__blob=OuterRef("pk"))
+    rows = IndexedBlob.objects.filter(~Exists(held.filter(elsewhere)), ~Exists(stays), pk__in=inside.values("blob"))
+    return rows.aggregate(added=Sum("bytes"))["added"] or 0
 
 
 def _going(scope: Scope, query: ListQuery) -> QuerySet[IndexedRevision]:
