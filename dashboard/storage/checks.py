@@ -11,24 +11,23 @@ from dashboard.registry.references import is_digest
 
 from . import layout
 from .facts import Facts, ManifestFacts, Problem, RepositoryFacts
+from .garbage import Graph
 
 IsFile = Callable[[str], bool]  # whether there is a file at a path below docker/registry/v2, asked now
 
 
-def check(is_file: IsFile, facts: Facts, absent: set[str]) -> Iterator[Problem]:
-    """Problems of references: each path is that of the entry that names what is absent.
-
-    `absent` is every text that a manifest gives as a digest and that was not among the blobs listed.
-    """
-    missing = {digest for digest in absent if not is_digest(digest) or not is_file(layout.blob_data(digest))}
+def check(is_file: IsFile, facts: Facts, graph: Graph) -> Iterator[Problem]:
+    """Problems of references: each path is that of the entry that names what is absent."""
+    missing = {digest for digest in graph.absent if not is_digest(digest) or not is_file(layout.blob_data(digest))}
     stored_size = facts.blobs.get
-    suspects: set[str] = set()
+    suspects = set(graph.leading)
     wrong: set[str] = set()
-    for digest, manifest in facts.manifests.items():
-        for blob, size in zip(manifest.content, manifest.sizes, strict=False):
-            if stored_size(blob, size) != size and size >= 0:
-                wrong.add(digest)
-        if manifest.children or digest in wrong or not missing.isdisjoint(manifest.content):
+    for digest in graph.doubtful & facts.manifests.keys():
+        manifest = facts.manifests[digest]
+        pairs = zip(manifest.content, manifest.sizes, strict=False)
+        if any(stored_size(blob, size) != size and size >= 0 for blob, size in pairs):
+            wrong.add(digest)
+        if digest in wrong or not missing.isdisjoint(manifest.content):
             suspects.add(digest)
     for repository in facts.repositories:
         yield from _dangling_tags(is_file, repository)

@@ -20,6 +20,8 @@ class Graph:
 
     Blobs are numbers here, in the order of `digests`: sets of a hundred thousand digests would compare texts all the
     time. What is not on the disk has no number; `absent` is all that manifests name and the disk lacks, as text.
+    `leading` are the revisions that list children, `doubtful` those of which something is absent, or has not as
+    many bytes as they say.
     """
 
     def __init__(self, facts: Facts) -> None:
@@ -27,8 +29,11 @@ class Graph:
         self.digests = list(facts.blobs)
         self.sizes = list(facts.blobs.values())
         self.absent: set[str] = set()
+        self.doubtful: set[str] = set()
         self._numbers = dict(zip(self.digests, range(len(self.digests)), strict=True))
         self._reached: dict[str, list[int]] = {}
+        self.leading: set[str] = set()
+        self._attaching: set[str] = set()  # revisions with a subject
         for repository in facts.repositories:
             for revision in repository.revisions:
                 if revision not in self._reached:
@@ -36,8 +41,15 @@ class Graph:
 
     def _one_level(self, revision: str) -> list[int]:
         manifest = self._manifests.get(revision, _NOTHING)
+        if manifest.children:
+            self.leading.add(revision)
+        if manifest.subject:
+            self._attaching.add(revision)
         named = (revision, *manifest.content, *manifest.children)
         numbers = list(map(self._numbers.get, named, repeat(-1)))
+        found = numbers[1 : 1 + len(manifest.content)]
+        if -1 in numbers or tuple(map(self.sizes.__getitem__, found)) != manifest.sizes:
+            self.doubtful.add(revision)
         if -1 in numbers:
             self.absent.update(digest for digest in named if digest not in self._numbers)
             numbers = [number for number in numbers if number >= 0]
@@ -54,26 +66,23 @@ class Graph:
     def attached(self, repository: RepositoryFacts) -> dict[str, list[str]]:
         """The revisions of a repository that name a subject, by that subject."""
         attached: dict[str, list[str]] = {}
-        for revision in repository.revisions:
-            subject = self._manifests.get(revision, _NOTHING).subject
-            if subject:
-                attached.setdefault(subject, []).append(revision)
+        for revision in repository.revisions & self._attaching:
+            attached.setdefault(self._manifests[revision].subject, []).append(revision)
         return attached
 
     def held(
         self, repository: RepositoryFacts, roots: Iterable[str], attached: Mapping[str, Sequence[str]]
     ) -> set[str]:
         """The revisions that `roots` hold: themselves, what they list as indexes, and what is `attached` to any."""
-        held: set[str] = set()
-        pending = [digest for digest in roots if digest in repository.revisions]
+        held = repository.revisions.intersection(roots)
+        pending = [*(held & self.leading), *(held & attached.keys())]  # most lead to nothing further
         while pending:
             revision = pending.pop()
-            if revision in held:
-                continue
-            held.add(revision)
             children = self._manifests.get(revision, _NOTHING).children
-            pending.extend(child for child in children if child in repository.revisions)
-            pending.extend(attached.get(revision, ()))
+            for further in (*children, *attached.get(revision, ())):
+                if further in repository.revisions and further not in held:
+                    held.add(further)
+                    pending.append(further)
         return held
 
     def reached_by(self, revision: str) -> Sequence[int]:

@@ -72,7 +72,7 @@ def take(
     )
     facts = scan.run()
     graph = Graph(facts)
-    report(facts.problems, scan.check(facts, graph.absent))
+    report(facts.problems, scan.check(facts, graph))
     return Reading(facts, graph, None, began)
 
 
@@ -168,7 +168,7 @@ class ObjectScan:
         self._facts.problems.sort()
         return self._facts
 
-    def check(self, facts: Facts, absent: set[str]) -> list[Problem]:
+    def check(self, facts: Facts, graph: Graph) -> list[Problem]:
         """The problems of `checks.check`. What it asks for is looked up side by side, until it asks nothing new."""
         known: dict[str, bool] = {}
         with ThreadPoolExecutor(READ_AT_ONCE, thread_name_prefix="looking") as pool:
@@ -180,7 +180,7 @@ class ObjectScan:
                         asked.add(below)
                     return known.get(below, False)
 
-                problems = list(check(is_file, facts, absent))
+                problems = list(check(is_file, facts, graph))
                 wanted = sorted(asked)[: MAX_PROBLEMS - len(known)]
                 if not wanted:
                     return problems

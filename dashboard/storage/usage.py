@@ -119,7 +119,7 @@ def take(
         metadata, problems = read_metadata(v2, facts, progress, cancelled)
         report(facts.problems, problems)
     graph = Graph(facts)
-    report(facts.problems, check(lambda below: os.path.isfile(f"{v2}/{below}"), facts, graph.absent))  # noqa: PTH113
+    report(facts.problems, check(lambda below: os.path.isfile(f"{v2}/{below}"), facts, graph))  # noqa: PTH113
     return Reading(facts, graph, metadata, began)
 
 
