@@ -306,7 +306,7 @@ def _scan(repositories: int, seed: int = 7) -> None:
     from django.utils import timezone
 
     from dashboard.models import Registry, UsageSnapshot
-    from dashboard.services import usage_rows
+    from dashboard.services.usage import rows
     from dashboard.storage.detail import Detail
     from dashboard.storage.facts import Facts, ManifestFacts, RepositoryFacts
     from dashboard.storage.garbage import Graph
@@ -345,7 +345,7 @@ def _scan(repositories: int, seed: int = 7) -> None:
         for days in range(1, SNAPSHOTS)
     )  # fmt: skip
     reading = Reading(facts, Graph(facts), None, time.perf_counter())
-    usage_rows.write(
+    rows.write(
         registry, account(reading), Detail(reading), began=now, root=str(root), disk_bytes=2**50, free_bytes=2**49,
         more={}, alive=lambda: None,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboard.contexts import alerts as words
 from dashboard.models import Job, Registry, TagPeriod
-from dashboard.services import deep_check, jobs, pointing, usage
+from dashboard.services import deep_check, jobs, pointing
 from dashboard.services.activity.prune import prune as prune_activity
 from dashboard.services.alerts import raise_and_end, send
 from dashboard.services.collection import ask as collections
@@ -14,10 +14,11 @@ from dashboard.services.index import refresh
 from dashboard.services.index.update import read_again
 from dashboard.services.notifications import process as notifications
 from dashboard.services.trash import kept, restore
+from dashboard.services.usage import scans
 
 _RUNNERS = {
-    Job.Kind.SCAN: usage.run_scan,
-    Job.Kind.FULL_SCAN: usage.run_scan,
+    Job.Kind.SCAN: scans.run_scan,
+    Job.Kind.FULL_SCAN: scans.run_scan,
     Job.Kind.REFRESH: refresh.run_refresh,
     Job.Kind.DEEP_CHECK: deep_check.run,
     Job.Kind.NOTIFICATIONS: notifications.run,
@@ -68,7 +69,7 @@ def look_after() -> None:
     jobs.forget_old()
     collections.settle()
     refresh.ask_for_due_refreshes()
-    usage.ask_for_due_scans()
+    scans.ask_for_due_scans()
     deep_check.ask_for_due()
     notifications.look_after()
     prune_activity()

@@ -13,7 +13,7 @@ from dashboard.models import MeasuredTag
 from dashboard.registry.references import is_repository, is_tag
 from dashboard.services.access import Access
 from dashboard.services.index.lists import ListQuery, Page
-from dashboard.services.usage_lists import DEFAULT_TAG_ORDER, TAG_COLUMNS, Measured
+from dashboard.services.usage.lists import DEFAULT_TAG_ORDER, TAG_COLUMNS, Measured
 
 from . import links
 from .formats import count, legible, share
@@ -72,10 +72,6 @@ class RepositoryStoragePage:
     more_partners: str
     map: StorageMap | None
     lines: Sequence[TagLine]
-    total: int
-    contains: str
-    url: str
-    clear_url: str
     heads: dict[str, Head]
     pagination: Pagination | None
     growth: Growth | None
@@ -134,10 +130,6 @@ def repository_storage_page(
             )
             for tag in (tags.rows if tags else [])
         ],
-        total=tags.total if tags else 0,
-        contains=query.contains,
-        url=path,
-        clear_url=path,
         heads=heads(path, query, TAG_COLUMNS, DEFAULT_TAG_ORDER),
         pagination=pagination(path, query, tags) if tags else None,
         growth=repository_growth(points, now) if len(points) > 1 else None,

@@ -12,10 +12,11 @@ from django.utils.translation import ngettext
 from dashboard.models import Job, MeasuredRepository, UsageSnapshot
 from dashboard.services.access import Access
 from dashboard.services.deep_check import Standing
+from dashboard.services.figures import rest_of_disk
 from dashboard.services.index.lists import ListQuery
 from dashboard.services.storage_source import Source
-from dashboard.services.usage_lists import COLUMNS, DEFAULT_ORDER
-from dashboard.services.usage_overview import Overview
+from dashboard.services.usage.lists import COLUMNS, DEFAULT_ORDER
+from dashboard.services.usage.overview import Overview
 from dashboard.storage.errors import StorageError
 
 from . import links, storage_reasons
@@ -142,9 +143,8 @@ def sums_of(snapshot: UsageSnapshot) -> Sums:
         return int(report.get(name, {}).get("bytes", 0))
 
     metadata = of("metadata") if "metadata" in report else None
-    data = snapshot.data_bytes
-    other = snapshot.disk_bytes - snapshot.free_bytes - data - (metadata or 0)
-    alone = other < 0 or not snapshot.disk_bytes
+    other = rest_of_disk(snapshot.disk_bytes, snapshot.free_bytes, snapshot.data_bytes, metadata)
+    alone = other is None
     return Sums(
         tagged_exclusive=of("tagged_exclusive"),
         tagged_shared=of("tagged_shared"),
@@ -152,7 +152,7 @@ def sums_of(snapshot: UsageSnapshot) -> Sums:
         orphans=snapshot.orphan_bytes,
         uploads=snapshot.upload_bytes,
         metadata=None if alone else metadata,
-        other=None if alone else other,
+        other=other,
         free=None if alone else snapshot.free_bytes,
     )
 

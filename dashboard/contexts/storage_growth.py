@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from dashboard.charts.growth import line, stacked
 from dashboard.charts.scale import ticks
-from dashboard.services.usage_growth import Pace, Point
+from dashboard.services.usage.growth import Pace, Point
 
 from .formats import size
 from .storage_reasons import day

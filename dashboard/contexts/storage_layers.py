@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from dashboard.models import LargeBlob, Registry
 from dashboard.registry.references import is_repository
-from dashboard.services.usage_overview import Largest
+from dashboard.services.usage.overview import Largest
 
 from . import links
 from .formats import count, legible

@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from dashboard.models import MeasuredRepository, UsageSnapshot
 from dashboard.services.access import Access
 from dashboard.services.index.lists import ListQuery, Page
-from dashboard.services.usage_lists import COLUMNS, DEFAULT_ORDER
-from dashboard.services.usage_overview import Largest, Problems
+from dashboard.services.usage.lists import COLUMNS, DEFAULT_ORDER
+from dashboard.services.usage.overview import Largest, Problems
 
 from . import links
 from .lists import Choice, Head, Pagination, address, heads, orders, pagination

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from dashboard.charts.treemap import Area, treemap
 from dashboard.models import MeasuredTag, Registry
 from dashboard.services.access import Access
-from dashboard.services.usage_map import OWN, REST, SHARED, MapGroup, MapPart, UsageMap
+from dashboard.services.usage.map import OWN, REST, SHARED, MapGroup, MapPart, UsageMap
 
 from . import links
 from .formats import legible, size

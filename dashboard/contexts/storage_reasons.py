@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dashboard.models import Registry
-from dashboard.services.usage_growth import Pace
-from dashboard.services.usage_overview import OLD_DAYS, Overview
+from dashboard.services.usage.growth import Pace
+from dashboard.services.usage.overview import OLD_DAYS, Overview
 
 from . import links
 from .deletion import age_in_words

@@ -36,9 +36,9 @@ class Amount:
 class Figures:
     """A snapshot in numbers; times are of the scan's beginning, `seconds` how long it took, the rest bytes or counts.
 
-    `disk_bytes` and `free_bytes` are 0 where there is no file system to ask.
-    `data_bytes` are those of all data files. `parts` are the five of PARTS, of which they are the sum (of a snapshot
-    before the last, not all of them are kept); `in_flight` is contained in the orphans.
+    `disk_bytes` and `free_bytes` are 0 where there is no file system to ask. `metadata_bytes`, by the last full pass,
+    are None before the first. `data_bytes` are those of all data files. `parts` are the five of PARTS, of which they
+    are the sum (of a snapshot before the last, not all of them are kept); `in_flight` is contained in the orphans.
     """
 
     registry_id: int
@@ -52,15 +52,21 @@ class Figures:
     repositories: int
     tags: int
     problems: int
+    metadata_bytes: int | None
 
     @property
     def other_bytes(self) -> int | None:
-        """Bytes on the same disk that are not the registry's data.
+        """Bytes on the same disk that are not the registry's, as `rest_of_disk` has it."""
+        return rest_of_disk(self.disk_bytes, self.free_bytes, self.data_bytes, self.metadata_bytes)
 
-        None where the disk counts less than the files hold, or there is no file system (an object storage).
-        """
-        other = self.disk_bytes - self.free_bytes - self.data_bytes
-        return other if other >= 0 and self.disk_bytes else None
+
+def rest_of_disk(disk: int, free: int, data: int, metadata: int | None) -> int | None:
+    """Bytes of a disk that are neither free nor the registry's data, nor its metadata where a full pass counted them.
+
+    None where the disk counts less than the files hold (compression, holes), or there is no file system (a bucket).
+    """
+    other = disk - free - data - (metadata or 0)
+    return other if other >= 0 and disk else None
 
 
 def latest(registries: Sequence[Registry]) -> dict[int, Figures]:
@@ -91,6 +97,7 @@ def growth_per_day(now: Figures) -> float | None:
 def _read(snapshots: QuerySet[UsageSnapshot]) -> list[Figures]:
     parts = (*PARTS, "in_flight")
     sums = {f"of_{part}_{what}": _key(part, what) for part in parts for what in ("count", "bytes")}
+    sums["n_metadata"] = _key("metadata", "bytes")
     sums |= {f"n_{name}": KeyTransform(name, "report") for name in ("repositories", "tags", "problem_count")}
     rows = snapshots.annotate(**sums).values(
         "registry_id", "began_at", "seconds", "disk_bytes", "free_bytes", *DATA, *sums
@@ -108,6 +115,7 @@ def _read(snapshots: QuerySet[UsageSnapshot]) -> list[Figures]:
             repositories=int(row["n_repositories"] or 0),
             tags=int(row["n_tags"] or 0),
             problems=int(row["n_problem_count"] or 0),
+            metadata_bytes=None if row["n_metadata"] is None else int(row["n_metadata"]),
         )
         for row in rows
     ]

@@ -94,6 +94,8 @@ def _storage(slugs: dict[int, str], found: dict[int, Figures]) -> Iterator[Metri
             in_blobs.append(([slug, label], figure.parts[part].count))
         if figure.other_bytes is not None:
             in_bytes += [([slug, "other"], figure.other_bytes), ([slug, "free"], figure.free_bytes)]
+            if figure.metadata_bytes is not None:
+                in_bytes.append(([slug, "metadata"], figure.metadata_bytes))
     yield _gauge(
         "strata_storage_bytes", "Bytes of the disk by what they are; together the whole disk.", parts, in_bytes
     )

@@ -67,11 +67,6 @@ class Outcome:
     is_uncertain: bool = False
 
     @property
-    def fails(self) -> bool:
-        """Whether it would end with an error."""
-        return bool(self.stops)
-
-    @property
     def fails_dry(self) -> bool:
         """Whether already the dry run ends with an error: the rest is met by a real run only."""
         return any(not stop.real_only for stop in self.stops)

@@ -8,11 +8,13 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from dashboard.contexts.repository_storage import repository_storage_page
-from dashboard.services import untagged, usage_growth, usage_lists
+from dashboard.services import untagged
 from dashboard.services.access import Visible
 from dashboard.services.index import lists
 from dashboard.services.index.tag_list import repository_row
 from dashboard.services.index.update import state_of
+from dashboard.services.usage import growth
+from dashboard.services.usage import lists as measured_lists
 
 from .pages import enter, list_query, render_page, repository_name
 
@@ -24,19 +26,19 @@ def of_repository(request: HttpRequest, slug: str, repository: str) -> HttpRespo
     name = repository_name(repository)
     state = state_of(access.registry)
     lists.enter(access, state, name)
-    measured = usage_lists.repository(access.registry, name)
+    measured = measured_lists.repository(access.registry, name)
     if measured is None and repository_row(access.registry, name) is None:
         access.session.tags(name)  # says itself that there is none
-    query = list_query(request, usage_lists.TAG_COLUMNS, usage_lists.DEFAULT_TAG_ORDER)
+    query = list_query(request, measured_lists.TAG_COLUMNS, measured_lists.DEFAULT_TAG_ORDER)
     visible, _ = lists.seen(access, state)
     page = repository_storage_page(
         access,
         name,
         measured,
-        tags=usage_lists.tags(measured.row, query) if measured else None,
-        largest=usage_lists.largest_tags(measured.row) if measured else [],
-        partners=usage_lists.partners(measured, visible) if measured else [],
-        points=usage_growth.repository_points(access.registry, name),
+        tags=measured_lists.tags(measured.row, query) if measured else None,
+        largest=measured_lists.largest_tags(measured.row) if measured else [],
+        partners=measured_lists.partners(measured, visible) if measured else [],
+        points=growth.repository_points(access.registry, name),
         query=query,
         now=timezone.now(),
     )

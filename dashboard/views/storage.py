@@ -11,10 +11,12 @@ from dashboard.contexts.storage import storage_page
 from dashboard.contexts.storage_lists import FIELDS, layers_page, problems_page, repositories_page, repository_record
 from dashboard.models import UsageSnapshot
 from dashboard.services import access as gate
-from dashboard.services import deep_check, storage_source, untagged, usage, usage_lists, usage_overview
+from dashboard.services import deep_check, storage_source, untagged
 from dashboard.services.access import Access, Visible
 from dashboard.services.index import lists
 from dashboard.services.index.update import state_of
+from dashboard.services.usage import lists as measured
+from dashboard.services.usage import overview, scans
 
 from .pages import as_file, enter, export_format, is_fragment, list_query, render_page
 
@@ -27,16 +29,16 @@ def storage(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug, section="storage")
     snapshot, visible = _last(access)
     namespace = request.GET.get("in", "").replace("\0", "").strip("/")[:MAX_NAMESPACE]
-    query = list_query(request, usage_lists.COLUMNS, usage_lists.DEFAULT_ORDER)
+    query = list_query(request, measured.COLUMNS, measured.DEFAULT_ORDER)
     found = None
     if snapshot is not None:
-        found = usage_overview.overview(access.registry, snapshot, visible, namespace=namespace, order=query.order)
+        found = overview.overview(access.registry, snapshot, visible, namespace=namespace, order=query.order)
         if namespace and found.map is None:
             return redirect("storage", slug=access.registry.slug)
     storage = storage_source.look(access.registry)
     checked = deep_check.standing(access.registry)
     older = _older(access, visible) if snapshot is not None and not is_fragment(request) else 0
-    page = storage_page(access, found, query, usage.last_scan(access.registry), storage, checked, older)
+    page = storage_page(access, found, query, scans.last_scan(access.registry), storage, checked, older)
     fragment = {"map": "map", "by": "repositories"}.get(request.headers.get("HX-Target", ""), "scan")
     return render_page(request, "storage.html", {"page": page}, fragment=fragment)
 
@@ -48,11 +50,11 @@ def repositories(request: HttpRequest, slug: str) -> HttpResponseBase:
     snapshot, visible = _last(access)
     if snapshot is None:
         return redirect("storage", slug=access.registry.slug)
-    query = list_query(request, usage_lists.COLUMNS, usage_lists.DEFAULT_ORDER)
+    query = list_query(request, measured.COLUMNS, measured.DEFAULT_ORDER)
     if file_format := export_format(request):
-        records = (repository_record(row) for row in usage_lists.exported(snapshot, visible, query))
+        records = (repository_record(row) for row in measured.exported(snapshot, visible, query))
         return as_file(records, FIELDS, file_format, f"{access.registry.slug}-storage")
-    found = usage_lists.repositories(snapshot, visible, query)
+    found = measured.repositories(snapshot, visible, query)
     page = repositories_page(access, snapshot, query, found)
     return render_page(request, "storage_repositories.html", {"page": page}, fragment="list")
 
@@ -64,7 +66,7 @@ def layers(request: HttpRequest, slug: str) -> HttpResponse:
     snapshot, visible = _last(access)
     if snapshot is None:
         return redirect("storage", slug=access.registry.slug)
-    found = usage_overview.largest(access.registry, snapshot, visible)
+    found = overview.largest(access.registry, snapshot, visible)
     return render_page(request, "storage_layers.html", {"page": layers_page(access, found)})
 
 
@@ -75,7 +77,7 @@ def problems(request: HttpRequest, slug: str) -> HttpResponse:
     snapshot, visible = _last(access)
     if snapshot is None:
         return redirect("storage", slug=access.registry.slug)
-    found = usage_overview.problems(snapshot, visible)
+    found = overview.problems(snapshot, visible)
     return render_page(request, "storage_problems.html", {"page": problems_page(access, found)})
 
 
@@ -85,13 +87,13 @@ def scan(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug, section="storage")
     gate.has_rights_per_repository(access)
     if access.registry.storage_address:
-        usage.ask_for_scan(registry=access.registry, user=access.user, full="full" in request.POST)
+        scans.ask_for_scan(registry=access.registry, user=access.user, full="full" in request.POST)
     return redirect("storage", slug=access.registry.slug)
 
 
 def _last(access: Access) -> tuple[UsageSnapshot | None, Visible]:
     visible, _ = lists.seen(access, state_of(access.registry))
-    return usage.latest(access.registry), visible
+    return scans.latest(access.registry), visible
 
 
 def _older(access: Access, visible: Visible) -> int:

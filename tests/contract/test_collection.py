@@ -20,10 +20,11 @@ from dashboard.models import AuditEntry, Collection, CollectionPreview, Deletion
 from dashboard.registry.client import RegistryClient, RegistrySession
 from dashboard.registry.errors import ManifestUnknown
 from dashboard.registry.references import RepositoryName, parse_repository
-from dashboard.services import access, connections, jobs, usage
+from dashboard.services import access, connections, jobs
 from dashboard.services.audit import Actor
 from dashboard.services.collection import ask, command, run, writes
 from dashboard.services.collection.ask import CollectionRefused
+from dashboard.services.usage import scans
 from tests.support.gates import ROOT, Gate, gate
 from tests.support.images import Pushed, push_image, push_index
 from tests.support.registries import KINDS, Kind, binary, missing
@@ -106,7 +107,7 @@ def fill(place: Place) -> tuple[Pushed, Pushed]:
 def test_what_was_deleted_is_freed_to_the_byte_and_the_rest_is_whole(place: Place) -> None:
     kept, gone = fill(place)
     before = place.blobs()
-    scan = usage.ask_for_scan(registry=place.registry, user=None)
+    scan = scans.ask_for_scan(registry=place.registry, user=None)
     tasks.run_job(str(scan.pk))
     for way in CollectionPreview.objects.get().report["ways"]:
         assert way["untagged"] or (way["bytes"], way["stops"]) == (
@@ -418,7 +419,7 @@ def test_our_own_collection_is_not_noticed_as_somebody_elses(place: Place) -> No
 
 
 def _scan(place: Place) -> None:
-    tasks.run_job(str(usage.ask_for_scan(registry=place.registry, user=None).pk))
+    tasks.run_job(str(scans.ask_for_scan(registry=place.registry, user=None).pk))
 
 
 def _lock(place: Place) -> int:

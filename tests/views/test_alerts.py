@@ -16,8 +16,8 @@ from pytest_django import Settings
 from dashboard import tasks
 from dashboard.contexts.alerts import words
 from dashboard.models import Alert, AlertMessage, Job, Registry, Thresholds, UsageSnapshot, User
-from dashboard.services import usage
 from dashboard.services.alerts import raise_and_end, send
+from dashboard.services.usage import scans
 from tests.support.receivers import Hook, hook, mailbox
 from tests.unit.storage.trees import Tree
 
@@ -153,7 +153,7 @@ def test_a_scan_that_never_ended_counts_from_when_it_was_asked_for(mounted: Regi
 
 def test_after_a_real_scan_the_figures_are_looked_at(mounted: Registry) -> None:
     Thresholds.objects.create(registry=mounted, free_bytes=2**60)
-    job = usage.ask_for_scan(registry=mounted, user=None)
+    job = scans.ask_for_scan(registry=mounted, user=None)
     tasks.run_job(str(job.pk))
     assert open_codes() == ["free-space"]
     job.refresh_from_db()

@@ -19,8 +19,9 @@ from selectolax.lexbor import LexborHTMLParser as HTMLParser
 from dashboard import tasks
 from dashboard.contexts.collection_words import STEPS, STOPS, hurt_sentence
 from dashboard.models import AuditEntry, Collection, Job, Registry, User
-from dashboard.services import jobs, usage
+from dashboard.services import jobs
 from dashboard.services.collection import ask, command, run
+from dashboard.services.usage import scans
 from dashboard.storage.collection import HURTS
 from tests.unit.storage.trees import Tree
 
@@ -68,7 +69,7 @@ def with_command(tmp_path: Path, settings: Settings) -> Path:
 
 
 def scan(registry: Registry) -> None:
-    tasks.run_job(str(usage.ask_for_scan(registry=registry, user=None).pk))
+    tasks.run_job(str(scans.ask_for_scan(registry=registry, user=None).pk))
 
 
 def shown(client: Client) -> HTMLParser:

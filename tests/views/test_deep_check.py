@@ -182,9 +182,9 @@ def test_names_that_one_may_not_know_of_are_not_told(
 
 
 def test_the_storage_page_tells_what_was_found(as_admin: Client, registry: Registry, tree: Tree) -> None:
-    from dashboard.services import usage
+    from dashboard.services.usage import scans
 
-    scan = usage.ask_for_scan(registry=registry, user=None)
+    scan = scans.ask_for_scan(registry=registry, user=None)
     tasks.run_job(str(scan.pk))
     storage = "/registries/default/-/storage/"
     assert "No deep check yet: is every blob whole?" in look(as_admin, storage).text()

@@ -16,11 +16,13 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from dashboard import tasks
+from dashboard.contexts.storage import sums_of
 from dashboard.models import Alert, Job, JobTally, Registry, RequestTally, UsageSnapshot
 from dashboard.registry.errors import RegistryError
 from dashboard.registry.references import parse_repository
-from dashboard.services import connections, jobs, request_tally, usage
+from dashboard.services import connections, jobs, request_tally
 from dashboard.services.index.update import read_again
+from dashboard.services.usage import scans
 from tests.fake_registry import FakeRegistry
 from tests.unit.storage.trees import Tree
 
@@ -111,7 +113,7 @@ def tree(tmp_path: Any, registry: Registry) -> Tree:
     tree.upload("team/app", "11111111-1111-4111-8111-111111111111", 33)
     registry.storage_root = str(tree.root)
     registry.save()
-    job = usage.ask_for_scan(registry=registry, user=None)
+    job = scans.ask_for_scan(registry=registry, user=None)
     tasks.run_job(str(job.pk))
     return tree
 
@@ -139,6 +141,15 @@ def test_the_classes_sum_to_the_disk(registry: Registry, tree: Tree) -> None:
     )
     UsageSnapshot.objects.update(began_at=timezone.now() - dt.timedelta(hours=30))
     assert of(scraped(), "strata_scan_age_seconds", registry="default") == pytest.approx(30 * 3600, abs=30)
+
+
+def test_after_a_full_pass_the_metadata_is_a_class_of_its_own_as_on_the_page(registry: Registry, tree: Tree) -> None:
+    tasks.run_job(str(scans.ask_for_scan(registry=registry, user=None, full=True).pk))
+    found, last = scraped(), UsageSnapshot.objects.latest()
+    metadata = of(found, "strata_storage_bytes", registry="default", **{"class": "metadata"})
+    assert metadata == last.report["metadata"]["bytes"] > 0
+    assert total(found, "strata_storage_bytes") == last.disk_bytes
+    assert of(found, "strata_storage_bytes", registry="default", **{"class": "other"}) == sums_of(last).other
 
 
 def test_where_the_disk_counts_less_than_the_files_no_false_part_is_told(registry: Registry, tree: Tree) -> None:

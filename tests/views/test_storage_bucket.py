@@ -12,10 +12,11 @@ from pytest_django import Settings
 
 from dashboard import tasks
 from dashboard.models import IndexState, Job, Registry, UsageSnapshot, User
-from dashboard.services import figures, usage
+from dashboard.services import figures
 from dashboard.services.alerts.raise_and_end import measured
 from dashboard.services.index.refresh import ask_for_refresh
 from dashboard.services.index.update import reads_storage, state_of
+from dashboard.services.usage import scans
 from dashboard.storage import removal
 from dashboard.storage.usage import measure
 from tests.fake_registry import FakeRegistry
@@ -72,7 +73,7 @@ def as_admin(admin: User) -> Client:
 
 
 def scan(registry: Registry, *, full: bool = False) -> Job:
-    job = usage.ask_for_scan(registry=registry, user=None, full=full)
+    job = scans.ask_for_scan(registry=registry, user=None, full=full)
     tasks.run_job(str(job.pk))
     job.refresh_from_db()
     return job
@@ -102,7 +103,7 @@ def test_scan_now_accounts_for_the_bucket_and_the_parts_stand_alone(
 def test_a_full_pass_reads_every_manifest_anew_and_a_scan_by_schedule_is_asked_for(
     registry: Registry, bucket: str
 ) -> None:
-    usage.ask_for_due_scans()
+    scans.ask_for_due_scans()
     (job,) = Job.objects.all()
     tasks.run_job(str(job.pk))
 

@@ -20,8 +20,9 @@ from dashboard import tasks
 from dashboard.contexts import formats
 from dashboard.contexts.storage_problems import NATURES
 from dashboard.models import Collection, Job, MeasuredRepository, Registry, UsageSnapshot, User
-from dashboard.services import connections, credentials, jobs, storage_source, usage
+from dashboard.services import connections, credentials, jobs, storage_source
 from dashboard.services.index.sort_keys import name_key
+from dashboard.services.usage import scans
 from dashboard.storage.facts import PROBLEM_CODES
 from tests.fake_registry import FakeRegistry
 from tests.support.token_server import TokenUser
@@ -54,7 +55,7 @@ def tree(tmp_path: Path, registry: Registry) -> Tree:
 
 
 def _scan(registry: Registry) -> Job:
-    job = usage.ask_for_scan(registry=registry, user=None)
+    job = scans.ask_for_scan(registry=registry, user=None)
     tasks.run_job(str(job.pk))
     job.refresh_from_db()
     return job
@@ -170,7 +171,7 @@ def test_a_mount_that_vanished_fails_in_words_and_the_old_figures_stay(
 def test_progress_is_a_fragment_that_asks_again_and_tells_the_end(
     as_jonas: Client, registry: Registry, tree: Tree
 ) -> None:
-    job = usage.ask_for_scan(registry=registry, user=None)
+    job = scans.ask_for_scan(registry=registry, user=None)
     assert jobs.claim(job.pk) is not None
     Job.objects.update(progress=12, total=40)
     response = as_jonas.get(URL, headers={"HX-Request": "true"})
@@ -385,8 +386,8 @@ class TestJobs:
     """The row is the truth and the lock."""
 
     def test_one_live_scan_per_registry(self, registry: Registry, tree: Tree) -> None:
-        first = usage.ask_for_scan(registry=registry, user=None)
-        assert usage.ask_for_scan(registry=registry, user=None).pk == first.pk
+        first = scans.ask_for_scan(registry=registry, user=None)
+        assert scans.ask_for_scan(registry=registry, user=None).pk == first.pk
         assert OrmQ.objects.count() == 1
 
     def test_a_doubled_message_does_nothing(self, registry: Registry, tree: Tree) -> None:
@@ -395,7 +396,7 @@ class TestJobs:
         assert UsageSnapshot.objects.count() == 1
 
     def test_a_lost_message_is_sent_again(self, registry: Registry, tree: Tree) -> None:
-        job = usage.ask_for_scan(registry=registry, user=None)
+        job = scans.ask_for_scan(registry=registry, user=None)
         OrmQ.objects.all().delete()
         assert jobs.look_after() == 0, "not at once"
         Job.objects.update(requested_at=timezone.now() - dt.timedelta(minutes=1))
@@ -404,7 +405,7 @@ class TestJobs:
         assert job.state == Job.State.WAITING
 
     def test_a_killed_workers_job_is_taken_up_by_another(self, registry: Registry, tree: Tree) -> None:
-        job = usage.ask_for_scan(registry=registry, user=None)
+        job = scans.ask_for_scan(registry=registry, user=None)
         dead = jobs.claim(job.pk)
         assert dead is not None
         assert jobs.claim(job.pk) is None, "its lease still runs"
@@ -419,7 +420,7 @@ class TestJobs:
         assert job.state == Job.State.DONE, "who lost the lease changes nothing any more"
 
     def test_a_scan_can_be_cancelled(self, registry: Registry, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-        job = usage.ask_for_scan(registry=registry, user=None)
+        job = scans.ask_for_scan(registry=registry, user=None)
         Job.objects.update(cancel_requested=True)
         monkeypatch.setattr(jobs, "HEARTBEAT_SECONDS", 0.0)
         tasks.run_job(str(job.pk))
@@ -434,7 +435,7 @@ class TestJobs:
             raise ZeroDivisionError
 
         monkeypatch.setattr(storage_source, "take", broken)
-        job = usage.ask_for_scan(registry=registry, user=None)
+        job = scans.ask_for_scan(registry=registry, user=None)
         with pytest.raises(ZeroDivisionError):
             tasks.run_job(str(job.pk))
         job.refresh_from_db()
@@ -442,15 +443,15 @@ class TestJobs:
         assert "The last scan failed." in _page(as_jonas).text()
 
     def test_the_first_scan_is_asked_for_by_itself_and_then_daily(self, registry: Registry, tree: Tree) -> None:
-        usage.ask_for_due_scans()
+        scans.ask_for_due_scans()
         job = Job.objects.get()
         tasks.run_job(str(job.pk))
-        usage.ask_for_due_scans()
+        scans.ask_for_due_scans()
         assert Job.objects.count() == 1
         day_ago = timezone.now() - dt.timedelta(days=1, minutes=1)
         UsageSnapshot.objects.update(began_at=day_ago)
         Job.objects.update(requested_at=day_ago)
-        usage.ask_for_due_scans()
+        scans.ask_for_due_scans()
         assert Job.objects.filter(state=Job.State.WAITING).count() == 1
 
 

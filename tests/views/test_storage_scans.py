@@ -24,7 +24,7 @@ from dashboard.models import (
     RepositoryGrowth,
     UsageSnapshot,
 )
-from dashboard.services import duplicates, usage
+from dashboard.services.usage import duplicates, scans
 from dashboard.storage import units
 from tests.fake_registry import FakeRegistry
 from tests.unit.storage.trees import Tree
@@ -54,11 +54,11 @@ def tree(tmp_path: Path, registry: Registry) -> Tree:
 
 
 def scan(registry: Registry, *, full: bool = False) -> UsageSnapshot:
-    job = usage.ask_for_scan(registry=registry, user=None, full=full)
+    job = scans.ask_for_scan(registry=registry, user=None, full=full)
     tasks.run_job(str(job.pk))
     job.refresh_from_db()
     assert job.state == Job.State.DONE, job.outcome
-    found = usage.latest(registry)
+    found = scans.latest(registry)
     assert found is not None
     return found
 
@@ -120,16 +120,16 @@ def test_a_worker_killed_while_it_wrote_leaves_nothing_that_is_shown(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr("dashboard.services.usage_rows._tags", killed)
-        job = usage.ask_for_scan(registry=registry, user=None)
+        broken.setattr("dashboard.services.usage.rows._tags", killed)
+        job = scans.ask_for_scan(registry=registry, user=None)
         with pytest.raises(KeyboardInterrupt):
             tasks.run_job(str(job.pk))
     assert UsageSnapshot.objects.count() == 2
-    assert usage.latest(registry) == whole, "the one that is not whole counts for nothing"
+    assert scans.latest(registry) == whole, "the one that is not whole counts for nothing"
     Job.objects.filter(state=Job.State.RUNNING).update(lease_until=timezone.now() - dt.timedelta(seconds=1))
     tasks.run_job(str(job.pk))
     assert UsageSnapshot.objects.filter(is_whole=False).count() == 0
-    assert usage.latest(registry) != whole
+    assert scans.latest(registry) != whole
 
 
 def test_the_second_scan_opens_no_manifest_again_and_a_full_pass_opens_all(
@@ -162,7 +162,7 @@ class TestDue:
     """Scans every few hours, and a full pass after three at night."""
 
     def _live(self, registry: Registry) -> list[str]:
-        usage.ask_for_due_scans()
+        scans.ask_for_due_scans()
         return [str(kind) for kind in Job.objects.filter(state__in=Job.LIVE).values_list("kind", flat=True)]
 
     def _age(self, **span: float) -> None:
@@ -173,7 +173,7 @@ class TestDue:
     def test_the_first_at_once_then_every_six_hours(
         self, registry: Registry, tree: Tree, settings: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(usage, "_night_passed", lambda _now, _last: False)
+        monkeypatch.setattr(scans, "_night_passed", lambda _now, _last: False)
         assert self._live(registry) == ["scan"]
         tasks.run_job(str(Job.objects.get().pk))
         assert self._live(registry) == []
@@ -191,7 +191,7 @@ class TestDue:
         scan(registry)
         self._age(days=2)
         assert self._live(registry) == ["full-scan"]
-        assert usage.ask_for_scan(registry=registry, user=None).kind == Job.Kind.FULL_SCAN, "one at a time"
+        assert scans.ask_for_scan(registry=registry, user=None).kind == Job.Kind.FULL_SCAN, "one at a time"
         tasks.run_job(str(Job.objects.get(kind=Job.Kind.FULL_SCAN).pk))
         assert self._live(registry) == []
 
@@ -206,8 +206,8 @@ class TestDue:
         ],
     )
     def test_the_hour_of_the_night(self, last: str, now: str, due: bool) -> None:
-        assert usage._night_passed(dt.datetime.fromisoformat(now), dt.datetime.fromisoformat(last)) is due
-        assert not usage._night_passed(dt.datetime.fromisoformat(now), None), "never before the first scan"
+        assert scans._night_passed(dt.datetime.fromisoformat(now), dt.datetime.fromisoformat(last)) is due
+        assert not scans._night_passed(dt.datetime.fromisoformat(now), None), "never before the first scan"
 
 
 def test_layers_of_the_same_content_are_found_however_they_are_compressed(

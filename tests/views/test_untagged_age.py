@@ -18,9 +18,10 @@ from pytest_django import Settings
 
 from dashboard import tasks
 from dashboard.models import Deletion, DeletionPlan, IndexedRevision, IndexState, Job, Registry, TagPeriod
-from dashboard.services import untagged, usage
+from dashboard.services import untagged
 from dashboard.services.deletion import plan, unreached
 from dashboard.services.index import mount
+from dashboard.services.usage import scans
 from tests.fake_registry import FakeRegistry
 from tests.support.mirror import Mirror
 
@@ -406,7 +407,7 @@ def test_the_reason_on_the_storage_page_leads_to_what_is_old_enough(
     image = fake.push_image("team/app", layers=[b"o" * 4000])
     fake.push_image("team/app", layers=[b"y" * 4000])
     ages.index()
-    tasks.run_job(str(usage.ask_for_scan(registry=registry, user=None).pk))
+    tasks.run_job(str(scans.ask_for_scan(registry=registry, user=None).pk))
     assert look(as_maria, "/registries/default/-/storage/").links("main a")["Review 2 images"] == ALL
     ages.pushed("team/app", image.digest, 8)
     ages.index()

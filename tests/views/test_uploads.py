@@ -12,8 +12,9 @@ from django.test import Client
 
 from dashboard import tasks
 from dashboard.models import AuditEntry, IndexState, Registry, User
-from dashboard.services import access, connections, credentials, usage
+from dashboard.services import access, connections, credentials
 from dashboard.services.index import mount
+from dashboard.services.usage import scans
 from dashboard.storage import uploads as disk
 from tests.fake_registry import FakeRegistry
 from tests.support.mirror import Mirror
@@ -111,7 +112,7 @@ def test_each_upload_says_how_it_stands_the_longest_silent_first(as_jonas: Clien
 
 def test_the_storage_page_leads_there(as_jonas: Client, mirror: Mirror, registry: Registry) -> None:
     begin(mirror, "team/app", OLD, days=30, size=5000)
-    tasks.run_job(str(usage.ask_for_scan(registry=registry, user=None).pk))
+    tasks.run_job(str(scans.ask_for_scan(registry=registry, user=None).pk))
     links = look(as_jonas, "/registries/default/-/storage/").links("main a")
     assert links["See which are abandoned"] == URL, "in the row of uploads"
     assert links["See the uploads"] == URL, "and where it says why the disk is full"

@@ -21,10 +21,11 @@ from dashboard.models import AuditEntry, Collection, IndexState, Job, Registry
 from dashboard.registry.errors import RegistryError
 from dashboard.registry.probe import PROBED_REPOSITORY
 from dashboard.registry.references import RepositoryName, is_repository
-from dashboard.services import audit, connections, jobs, usage
+from dashboard.services import audit, connections, jobs
 from dashboard.services.audit import Actor
 from dashboard.services.index import mount
 from dashboard.services.trash import outlook
+from dashboard.services.usage import scans
 from dashboard.storage import layout
 from dashboard.storage.collection import live_blobs, whole_images
 from dashboard.storage.dry_run import DryRun, Parser, Void
@@ -369,4 +370,4 @@ class _Run:
         job_state = Job.State.CANCELLED if cancelled else states.get(state, Job.State.FAILED)
         jobs.finish(self._job, job_state, code, freed=row.freed_bytes)
         if state != Collection.State.STOPPED:
-            usage.ask_for_scan(registry=self._registry, user=None)
+            scans.ask_for_scan(registry=self._registry, user=None)

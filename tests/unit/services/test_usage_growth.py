@@ -6,8 +6,8 @@ import datetime as dt
 
 import pytest
 
-from dashboard.services import usage_growth
-from dashboard.services.usage_growth import Point, pace
+from dashboard.services.usage import growth
+from dashboard.services.usage.growth import Point, pace
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 
@@ -58,6 +58,6 @@ def test_what_does_not_grow_or_has_no_disk_is_never_full() -> None:
 
 
 def test_many_points_are_thinned_and_first_and_last_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage_growth, "MAX_POINTS", 5)
-    assert usage_growth._thinned(list(range(101))) == [0, 25, 50, 75, 100]
-    assert usage_growth._thinned([1, 2]) == [1, 2]
+    monkeypatch.setattr(growth, "MAX_POINTS", 5)
+    assert growth._thinned(list(range(101))) == [0, 25, 50, 75, 100]
+    assert growth._thinned([1, 2]) == [1, 2]

@@ -24,10 +24,9 @@ from dashboard.models import (
     UsageSnapshot,
 )
 from dashboard.registry.references import namespace_of
+from dashboard.services.index.sort_keys import name_key
 from dashboard.storage.detail import Detail, Partner
 from dashboard.storage.figures import Usage
-
-from .index.sort_keys import name_key
 
 T = TypeVar("T")
 ROWS_AT_ONCE = 2000

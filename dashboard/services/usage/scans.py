@@ -12,15 +12,16 @@ from django.conf import settings
 from django.utils import timezone
 
 from dashboard.models import Job, Registry, UsageSnapshot, User
+from dashboard.services import jobs, storage_source
+from dashboard.services.alerts import raise_and_end
+from dashboard.services.collection import preview
+from dashboard.services.trash import outlook
 from dashboard.storage import memory
 from dashboard.storage.detail import Detail
 from dashboard.storage.errors import Cancelled, StorageError
 from dashboard.storage.usage import Reading, account
 
-from . import duplicates, jobs, storage_source, usage_rows
-from .alerts import raise_and_end
-from .collection import preview
-from .trash import outlook
+from . import duplicates, rows
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ def run_scan(job: Job) -> None:
         return
     usage = account(reading)
     detail = Detail(reading)
-    snapshot = usage_rows.write(
+    snapshot = rows.write(
         registry,
         usage,
         detail,

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dashboard.models import MeasuredNamespace, MeasuredRepository, UsageSnapshot
+from dashboard.services.access import Visible
 
-from .access import Visible
-from .usage_lists import repositories_of
+from .lists import repositories_of
 
 MAX_GROUPS = 40
 MAX_REPOSITORIES = 400

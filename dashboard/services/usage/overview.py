@@ -10,12 +10,12 @@ from typing import Any
 from django.utils import timezone
 
 from dashboard.models import Collection, IndexedTag, LargeBlob, MeasuredRepository, Registry, UsageSnapshot
+from dashboard.services.access import Visible
+from dashboard.services.index.lists import Order
 
-from . import usage_growth, usage_lists, usage_makers
-from .access import Visible
-from .index.lists import Order
-from .usage_growth import Pace, Point
-from .usage_map import UsageMap, usage_map
+from . import growth, lists, makers
+from .growth import Pace, Point
+from .map import UsageMap, usage_map
 
 NAMED_IN_BAR = 40
 SHOWN_REPOSITORIES = 10
@@ -74,9 +74,9 @@ def overview(
     registry: Registry, snapshot: UsageSnapshot, visible: Visible, *, namespace: str, order: Order
 ) -> Overview:
     """The overview; its map is that of `namespace`, its list of repositories begins in this `order`."""
-    rows = usage_lists.repositories_of(snapshot, visible)
+    rows = lists.repositories_of(snapshot, visible)
     alone = list(rows.order_by("-tagged_exclusive_bytes", "name")[:NAMED_IN_BAR])
-    points = usage_growth.points(registry)
+    points = growth.points(registry)
     return Overview(
         snapshot=snapshot,
         alone=alone,
@@ -88,21 +88,21 @@ def overview(
         problems=problems(snapshot, visible),
         map=usage_map(snapshot, visible, namespace),
         points=points,
-        pace=usage_growth.pace(points),
+        pace=growth.pace(points),
         collections=_collections(registry, points),
     )
 
 
 def largest(registry: Registry, snapshot: UsageSnapshot, visible: Visible, *, limit: int | None = None) -> Largest:
     """The largest blobs, `limit` of them; of each only those holders that the person may know of are named."""
-    blobs = usage_lists.large_blobs(snapshot)
+    blobs = lists.large_blobs(snapshot)
     names = _names(snapshot, visible)
     if names is not None:
         for blob in blobs:
             blob.repositories = [name for name in blob.repositories if name in names]
         blobs = [blob for blob in blobs if blob.repositories]
     blobs = blobs[:limit]
-    made_by = usage_makers.made_by(registry, visible, [blob.digest for blob in blobs])
+    made_by = makers.made_by(registry, visible, [blob.digest for blob in blobs])
     return Largest(snapshot, names is None, blobs, made_by)
 
 
@@ -110,7 +110,7 @@ def problems(snapshot: UsageSnapshot, visible: Visible) -> Problems:
     """The problems; a path in a repository that the person may not know of is left out."""
     names = _names(snapshot, visible)
     rows = [row for row in snapshot.report.get("problems", []) if names is None or _may_name(row["path"], names)]
-    empty = usage_lists.repositories_of(snapshot, visible).filter(tags=0)
+    empty = lists.repositories_of(snapshot, visible).filter(tags=0)
     return Problems(rows, list(empty.order_by("-bytes", "sort_key")[:MAX_EMPTY]), empty.count())
 
 
@@ -118,7 +118,7 @@ def _names(snapshot: UsageSnapshot, visible: Visible) -> set[str] | None:
     """The repositories that the person may know of; None for all of them."""
     if not visible.filter:
         return None
-    return set(usage_lists.repositories_of(snapshot, visible).values_list("name", flat=True))
+    return set(lists.repositories_of(snapshot, visible).values_list("name", flat=True))
 
 
 def _may_name(path: str, names: set[str]) -> bool:

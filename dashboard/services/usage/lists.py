@@ -9,10 +9,10 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Substr
 
 from dashboard.models import LargeBlob, MeasuredRepository, MeasuredTag, Registry, UsageSnapshot
+from dashboard.services.access import Visible
+from dashboard.services.index.lists import MAX_EXPORTED, PAGE_SIZE, Column, ListQuery, Page, bounds
 
-from .access import Visible
-from .index.lists import MAX_EXPORTED, PAGE_SIZE, Column, ListQuery, Page, bounds
-from .usage import latest
+from .scans import latest
 
 COLUMNS = {
     "name": Column("sort_key", descending=False),

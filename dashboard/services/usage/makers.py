@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from dashboard.models import Content, ManifestBlob, Registry
 from dashboard.registry.manifests import parse_config
-
-from .access import Visible
-from .index.uses import below
+from dashboard.services.access import Visible
+from dashboard.services.index.uses import below
 
 
 def made_by(registry: Registry, visible: Visible, digests: Iterable[str]) -> Mapping[str, str]:
