@@ -33,7 +33,7 @@ facts = Scan(v2, young_after=0.0).run()
 seen = preview(v2, facts, Graph(facts), links=three)
 seconds = time.perf_counter() - start
 outcome = seen.of(Family.THREE if three else Family.TWO, untagged=untagged)
-print(json.dumps({"seconds": seconds, "blobs": outcome.freed.count, "fails": outcome.fails}))
+print(json.dumps({"seconds": seconds, "blobs": outcome.freed.count}))
 """
 
 

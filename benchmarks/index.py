@@ -2,7 +2,7 @@
 
 * from the storage: the whole first index, database writes included, at most 4 × `du -sb` on the same tree;
 * over the API: requests per second of the first index, at least 0.8 of a bare loop of the same requests with the same
-  client and concurrency;
+  client and concurrency, compared pair by pair, as the registry itself is not equally fast from minute to minute;
 * the check of a repository's page: at most 2 × a bare loop of `os.stat` over the same links.
 
 Makes its own tree and database; the registry is a real one. Fails where a ratio is missed.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -83,15 +84,15 @@ def _by_storage(url: str, root: Path, runs: int) -> list[str]:
 def _by_api(url: str, runs: int) -> list[str]:
     rates: list[float] = []
     bare: list[float] = []
-    for _ in range(runs):
+    for _ in range(runs + 2):
         registry = _registry(url, None)
         with _recorded() as calls:
             took = _seconds(partial(_refresh, registry))
         rates.append(len(calls) / took)
         bare.append(len(calls) / _seconds(partial(_replay, url, calls)))
-    ratio = max(rates) / max(bare)
+    ratio = statistics.median(ours / theirs for ours, theirs in zip(rates, bare, strict=True))
     print(f"requests per second: first index over the API {_list(rates)}, bare loop of the same {_list(bare)}")
-    print(f"rate of the bare loop: {ratio:.2f} (at least {MIN_OF_BARE})")
+    print(f"rate of the bare loop: {ratio:.2f}, the middle of the pairs (at least {MIN_OF_BARE})")
     return [f"the index over the API ran at {ratio:.2f} of a bare loop"] if ratio < MIN_OF_BARE else []
 
 

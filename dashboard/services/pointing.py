@@ -9,9 +9,7 @@ registry's own work lies one round trip.
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from django.db import transaction
 from django.utils import timezone
@@ -27,23 +25,19 @@ from dashboard.registry.errors import (
     Unauthorized,
     Unsupported,
 )
-from dashboard.registry.references import Digest, RepositoryName, Tag, is_digest, parse_repository, parse_tag, short
-from dashboard.storage.errors import ContentError, StorageError
-from dashboard.storage.reader import Reader
+from dashboard.registry.references import Digest, RepositoryName, Tag, is_digest, short
 
 from . import audit, kept_images, protected_moves
 from .access import Access
 from .audit import Actor
-from .index import mount
-from .index.update import read_again, reads_storage, state_of
+from .index import own_writes
+from .index.update import read_again
 from .protection import rule_for, rules_of
 
 MOVED, EXISTS, SAME, PROTECTED, GONE, BUSY, LOST = "moved", "exists", "same", "protected", "gone", "busy", "lost"
 OVERTAKEN, NOT_READ_BACK = "overtaken", "not-read-back"
 """In the audit: it was done, and somebody pushed the tag right after; and the registry fell silent right after."""
 FOLLOW = "dashboard.tasks.follow_pointing"
-SEEN_WITHIN_SECONDS = 5.0
-_POLL_SECONDS = 0.25
 
 _NOT_DONE = (Unauthorized, Forbidden, Unsupported, Rejected, RateLimited)
 """Answers that say that the request was not carried out."""
@@ -157,15 +151,11 @@ def protecting_rule(registry: Registry, repository: str, tag: str, digest: str) 
 
 
 def follow(registry_id: int, repository: str, tag: str, before: str) -> None:
-    """In the worker: the disk must show what was done, and the index reads the repository again.
-
-    A mounted storage on which a write of ours does not appear is no source any more (services/index/mount.py).
-    """
+    """In the worker: the disk must show what was done, and the index reads the repository again."""
     registry = Registry.objects.filter(pk=registry_id).first()
     if registry is None:
         return
-    if reads_storage(registry, state_of(registry)) and not _is_seen(registry, repository, tag, before):
-        mount.miss(registry, parse_repository(repository), parse_tag(tag))
+    own_writes.look_for(registry=registry, repository=repository, tag=tag, before=before)
     read_again(registry=registry, names=[repository], learnt=TagPeriod.Learnt.REFRESH)
 
 
@@ -246,20 +236,3 @@ def _is_being_deleted(attempt: _Attempt) -> bool:
 def _ask_to_follow(attempt: _Attempt) -> None:
     """Losing the message is harmless: the next refresh does the rest."""
     async_task(FOLLOW, attempt.access.registry.pk, str(attempt.repository), str(attempt.tag), attempt.expected)
-
-
-def _is_seen(registry: Registry, repository: str, tag: str, before: str) -> bool:
-    """Whether the storage shows within the time that the tag no longer points where it did ("": to nothing)."""
-    until = time.monotonic() + SEEN_WITHIN_SECONDS
-    while True:
-        try:
-            link = Reader(Path(registry.storage_root)).tag(parse_repository(repository), parse_tag(tag)).digest
-        except ContentError:
-            link = Digest("")
-        except StorageError:
-            return False
-        if link != before:
-            return True
-        if time.monotonic() >= until:
-            return False
-        time.sleep(_POLL_SECONDS)

@@ -49,7 +49,7 @@ from . import parallel, untagged_age, untagged_weight
 from .access import Visible
 from .index import content_rows
 from .index.lists import MAX_EXPORTED, PAGE_SIZE, Column, ListQuery, Order, Page, bounds
-from .index.update import reads_storage
+from .index.update import knows_revisions, reads_storage
 from .index.uses import below
 
 COLUMNS = {"age": Column("ended", nullable=True), "size": Column("size", nullable=True)}
@@ -111,7 +111,7 @@ class Scope:
     @property
     def exact(self) -> bool:
         """Whether the index knows every revision."""
-        return self.state.source == IndexState.Source.STORAGE
+        return knows_revisions(self.registry, self.state)
 
     @property
     def repositories(self) -> QuerySet[IndexedRepository]:

@@ -6,12 +6,11 @@ from django.http import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from dashboard.contexts.history import FIELDS, history_page, period_record
-from dashboard.models import IndexState
 from dashboard.services import untagged
 from dashboard.services.activity.pushers import pushes
 from dashboard.services.index import lists, tag_history
 from dashboard.services.index.tag_list import repository_row
-from dashboard.services.index.update import state_of
+from dashboard.services.index.update import knows_revisions, state_of
 
 from .pages import Request, as_file, enter, export_format, list_query, render_page, repository_name
 
@@ -36,7 +35,7 @@ def history(request: Request, slug: str, repository: str) -> HttpResponseBase:
         records = (period_record(name, each) for each in tag_history.exported(access.registry, name, query))
         return as_file(records, FIELDS, file_format, f"{name.replace('/', '-')}-history")
     request.index_as_of = state.refreshed_at
-    exact = state.source == IndexState.Source.STORAGE
+    exact = knows_revisions(access.registry, state)
     pairs = {(each.tag, each.digest) for each in found.page.rows}
     known = pushes(registry=access.registry, repository=name, pairs=pairs)
     page = history_page(access, name, row, query, found, known, exact=exact)

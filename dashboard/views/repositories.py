@@ -18,7 +18,7 @@ from dashboard.services.access import Access, Visible
 from dashboard.services.index import lists, repository_list
 from dashboard.services.index.refresh import ask_for_refresh, last_refresh
 from dashboard.services.index.sums import can_be_freed
-from dashboard.services.index.update import state_of
+from dashboard.services.index.update import knows_revisions, state_of
 from dashboard.services.notifications.receive import pulled_since
 
 from .pages import Request, as_file, enter, export_format, is_fragment, list_query, render_page, repository_name
@@ -57,7 +57,7 @@ def repositories(request: Request, slug: str) -> HttpResponseBase:
         building=index_state.building(state, job),
         notices=told,
         freeable=can_be_freed(registry),
-        exact=state.source == IndexState.Source.STORAGE,
+        exact=knows_revisions(registry, state),
         pulled_since=pulled_since(registry),
         restricted=bool(visible.filter),
     )

@@ -9,14 +9,13 @@ from dashboard.contexts import exports
 from dashboard.contexts.protection import moves_box
 from dashboard.contexts.repository_removal import removal_box
 from dashboard.contexts.tags import Surroundings, tags_page
-from dashboard.models import IndexState
 from dashboard.registry.client import Deletion as Ability
 from dashboard.services import protected_moves, protection, repository_removal, status, untagged
 from dashboard.services.access import Access
 from dashboard.services.index import lists, tag_list
 from dashboard.services.index.check import check
 from dashboard.services.index.image_strata import made_of
-from dashboard.services.index.update import state_of
+from dashboard.services.index.update import knows_revisions, state_of
 from dashboard.services.notifications.receive import pulled_since
 
 from .pages import Request, as_file, enter, export_format, list_query, render_page, repository_name
@@ -44,7 +43,7 @@ def tags(request: Request, slug: str, repository: str) -> HttpResponseBase:
     around = Surroundings(
         checked=checked,
         made_of=made_of(row),
-        exact=state.source == IndexState.Source.STORAGE,
+        exact=knows_revisions(access.registry, state),
         pulled_since=pulled_since(access.registry),
         rules=protection.rules_of(access.registry) if access.may_delete else (),
         ability=_ability(access) if access.may_delete and not checked.error else Ability.UNKNOWN,

@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LAST_LINES = {"storage": "ratio of the best", "index": "check of os.stat", "lists": "95th percentile"}
+LAST_LINES = {
+    "storage": "ratio of the best",
+    "collection": " -m ",
+    "index": "check of os.stat",
+    "lists": "95th percentile",
+}
 
 
 @pytest.mark.parametrize("name", LAST_LINES)

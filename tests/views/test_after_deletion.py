@@ -11,7 +11,7 @@ from django_q.models import OrmQ
 from dashboard.models import Deletion, IndexedTag, IndexState, Registry, User
 from dashboard.registry.references import RepositoryName, Tag
 from dashboard.services.deletion import aftermath
-from dashboard.services.index import mount
+from dashboard.services.index import mount, own_writes
 from dashboard.tasks import follow_deletion
 from tests.fake_registry import FakeRegistry
 from tests.unit.storage.trees import Tree
@@ -28,8 +28,8 @@ def version() -> str:
 @pytest.fixture
 def disk(tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Tree:
     """A mounted storage that was found to belong."""
-    monkeypatch.setattr(aftermath, "SEEN_WITHIN_SECONDS", 0.05)
-    monkeypatch.setattr(aftermath, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(own_writes, "SEEN_WITHIN_SECONDS", 0.05)
+    monkeypatch.setattr(own_writes, "POLL_SECONDS", 0.01)
     tree = Tree(tmp_path / "storage")
     registry.storage_root = str(tree.root)
     registry.save()
@@ -84,6 +84,20 @@ def test_a_disk_that_shows_another_image_there_stays_a_source(
     fake.push_image("team/app", "1.0")
     row = deleted(as_maria)
     disk.tag("team/app", "1.0", disk.manifest("team/app", {"pushed": "meanwhile"}))
+    follow_deletion(str(row.pk))
+    assert verdict() == ("belongs", {})
+
+
+def test_a_deletion_undone_before_anybody_looked_says_nothing_of_the_disk(
+    as_maria: Client, fake: FakeRegistry, registry: Registry, disk: Tree
+) -> None:
+    image = fake.push_image("team/app", "1.0")
+    row = deleted(as_maria)
+    assert not fake.has_manifest("team/app", image.digest)
+    assert fake.push_image("team/app", "1.0").digest == image.digest
+    disk.write(disk.data_path(image.digest), image.raw)
+    disk.hold("team/app", image.digest)
+    disk.tag("team/app", "1.0", image.digest)
     follow_deletion(str(row.pk))
     assert verdict() == ("belongs", {})
 

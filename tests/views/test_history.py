@@ -128,7 +128,8 @@ def test_a_digest_leads_somewhere_only_where_the_repository_holds_it(
     cell = part(look(as_jonas, HISTORY).row("old"), ".f-digest")
     assert cell.css_first("a") is None, "another repository's content is not reached through this one"
     assert "not held" not in words(cell)
-    IndexState.objects.update(source=IndexState.Source.STORAGE)
+    Registry.objects.update(storage_root="/mounted")
+    IndexState.objects.update(source=IndexState.Source.STORAGE, mount=IndexState.Mount.BELONGS)
     assert "not held any more" in words(part(look(as_jonas, HISTORY).row("old"), ".f-digest"))
 
 

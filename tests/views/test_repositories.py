@@ -272,7 +272,8 @@ def test_exclusive_is_at_most_where_the_storage_is_not_read(
     push(fake, "app")
     index()
     assert "at most" in look(browser, HOME).text("thead")
-    IndexState.objects.update(source=IndexState.Source.STORAGE)
+    Registry.objects.update(storage_root="/mounted")
+    IndexState.objects.update(source=IndexState.Source.STORAGE, mount=IndexState.Mount.BELONGS)
     assert "at most" not in look(browser, HOME).text("thead")
 
 

@@ -34,6 +34,11 @@ def reads_storage(registry: Registry, state: IndexState) -> bool:
     return bool(registry.storage_root) and state.mount == IndexState.Mount.BELONGS
 
 
+def knows_revisions(registry: Registry, state: IndexState) -> bool:
+    """Whether the index has every revision: all were read on the disk, and what comes is read there too."""
+    return state.source == IndexState.Source.STORAGE and reads_storage(registry, state)
+
+
 def reader_for(registry: Registry, session: RegistrySession, state: IndexState) -> Reader:
     """The closer source. Raises StorageError where the storage is gone since it was judged."""
     if reads_storage(registry, state):

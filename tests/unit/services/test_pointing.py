@@ -29,7 +29,7 @@ from dashboard.registry.client import RegistrySession
 from dashboard.registry.references import Digest, RepositoryName, Tag
 from dashboard.services import access, kept_images, point_survey, pointing
 from dashboard.services.audit import Actor
-from dashboard.services.index import mount
+from dashboard.services.index import mount, own_writes
 from dashboard.services.index.update import read_again
 from dashboard.services.notifications.pushes import AROUND
 from dashboard.services.pointing import Pointed, PointRefused
@@ -318,11 +318,12 @@ def test_the_worker_reads_the_repository_again(registry: Registry, fake: FakeReg
 
 @pytest.mark.parametrize("shows", [True, False])
 def test_a_disk_on_which_it_does_not_appear_is_no_source(
-    registry: Registry, fake: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shows: bool
+    registry: Registry, fake: FakeRegistry, point: Point, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shows: bool
 ) -> None:
-    monkeypatch.setattr(pointing, "SEEN_WITHIN_SECONDS", 0.05)
-    monkeypatch.setattr(pointing, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(own_writes, "SEEN_WITHIN_SECONDS", 0.05)
+    monkeypatch.setattr(own_writes, "POLL_SECONDS", 0.01)
     old, new = two(registry, fake)
+    point("latest", old.digest, new.digest)
     tree = Tree(tmp_path / "storage")
     tree.hold(APP, new.digest)
     tree.hold(APP, old.digest)
@@ -334,7 +335,8 @@ def test_a_disk_on_which_it_does_not_appear_is_no_source(
     mount.note(registry, mount.Verdict(IndexState.Mount.BELONGS))
     follow_pointing(registry.pk, APP, "latest", new.digest)
     assert IndexState.objects.get().mount == ("belongs" if shows else "differs")
-    follow_pointing(registry.pk, APP, "never-written", "")
+    fake.push_image(APP, "unseen")
+    follow_pointing(registry.pk, APP, "unseen", "")
     assert IndexState.objects.get().mount == "differs"
 
 
