@@ -259,6 +259,50 @@ def test_on_the_real_registry(kind: Kind, tmp_path: Path) -> None:
         running.stop()
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("version", ["2.8", "3.1"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_two_indexes_list_goes_with_the_last_of_them(version: str, turned: bool, tmp_path: Path) -> None:
+    """Found at random: the child that goes stood with the first index, and stayed because of the second."""
+    with _example(version, tmp_path) as example:
+        name, session = example.names["a"], example.desk.session
+        image = push_image(session, name)
+        other = push_image(session, name, platform="linux/arm64")
+        example.pushed["a"] += [image, other]
+        for tag, children in (("1", [image, other]), ("3", [other, image])):
+            example._note("a", [tag], push_index(session, name, tag, children=children))
+        example._delete("a", "remove", tags=("3", "1") if turned else ("1", "3"))
+        assert not session.has_manifest(name, image.digest)
+        assert not session.has_manifest(name, other.digest)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("version", ["2.8", "3.1"])
+def test_what_an_untagged_signature_shares_with_an_image_that_stays_is_not_freed(version: str, tmp_path: Path) -> None:
+    """Found at random: only names went, and the bytes of the signature were counted as if the images went too."""
+    with _example(version, tmp_path) as example:
+        name, session = example.names["a"], example.desk.session
+        image = push_image(session, name, "1")
+        tag = image.digest.replace(":", "-") + ".sig"
+        by_tag = push_image(session, name, tag, layers=[b"signature"])
+        by_subject = push_image(session, name, layers=[b"signature"], subject=image)
+        example._note("a", ["1"], image)
+        example._note("a", [tag], by_tag)
+        example.pushed["a"].append(by_subject)
+        example._delete("a", "untag", tags=("1", tag), takes_referrers=True)
+        assert not session.has_manifest(name, by_subject.digest)
+        assert session.has_manifest(name, by_tag.digest)
+
+
+@contextmanager
+def _example(version: str, directory: Path) -> Iterator[Deleting]:
+    """The model over the fake, for what is told step by step."""
+    with FakeRegistry(version) as fake:
+        mirror = Mirror(fake, directory / "storage")
+        with _world(fake.client(), fake.url, mirror.root, lambda: _orphans_of(fake)) as world:
+            yield type("Told", (Deleting,), {"world": world})()
+
+
 @contextmanager
 def _world(client: RegistryClient, url: str, root: Path, orphans: Orphans) -> Iterator[World]:
     with desk_at(client, url, client.session()) as desk:

@@ -24,7 +24,8 @@ class Item:
 
     `aliases` and `parents` keep the digest: then only the names can go. `missing` is what the registry would want
     before it took the manifest back. `total` are the bytes that it reaches, `frees` those that a collection frees after
-    it went; what several items free together counts for the first. `shared_tags`: how many other tags need the rest.
+    it went; what several items free together counts for the first. `frees_alone`, of an untagged revision, are those
+    that are freed where the chosen tags only lose their names.
     `refused` is the code of why nothing can be done, with its parameters in `detail`.
     """
 
@@ -40,6 +41,7 @@ class Item:
     missing: Sequence[str] = ()
     total: int = 0
     frees: int = 0
+    frees_alone: int = 0
     blobs: int = 0
     refused: str = ""
     detail: dict[str, Any] = field(default_factory=dict)
@@ -91,6 +93,14 @@ class Effect:
     def can_remove(self, item: Item) -> bool:
         """Whether the digest may go with its tags: nothing else needs it, and everything was read."""
         return not (item.refused or item.aliases or item.parents or self.unread)
+
+    def frees_by(self, item: Item, method: str) -> int:
+        """Bytes that a collection frees after the item was dealt with by `method`."""
+        if not self.can_remove(item):
+            return 0
+        if method == DeletionItem.Method.REMOVE:
+            return item.frees
+        return 0 if item.tags else item.frees_alone
 
     @property
     def methods(self) -> list[str]:

@@ -164,11 +164,11 @@ def _rows(row: Deletion, effect: Effect, method: str) -> list[DeletionItem]:
     for item in effect.possible:
         removes = effect.can_remove(item) and (method == DeletionItem.Method.REMOVE or not item.tags)
         for tags in [list(item.tags)] if removes else [[tag] for tag in item.tags]:
-            found.append(_row(row, item, tags, len(found), removes=removes))
+            found.append(_row(row, item, tags, len(found), removes=removes, frees=effect.frees_by(item, method)))
     return found
 
 
-def _row(row: Deletion, item: Item, tags: list[str], position: int, *, removes: bool) -> DeletionItem:
+def _row(row: Deletion, item: Item, tags: list[str], position: int, *, removes: bool, frees: int) -> DeletionItem:
     return DeletionItem(
         deletion=row,
         position=position,
@@ -180,7 +180,7 @@ def _row(row: Deletion, item: Item, tags: list[str], position: int, *, removes: 
         kind=item.kind,
         platforms=" ".join(item.platforms)[:500],
         bytes=item.total,
-        frees=item.frees if removes else 0,
+        frees=frees,
         restorable=item.is_restorable,
         missing=list(item.missing),
         looked_at=row.created_at,

@@ -68,15 +68,16 @@ def effect_of(access: Access, repository: RepositoryName, choice: Choice, capabi
         along = {Digest(each.digest): list(each.tags) for each in found}
         draft = _draft(access, repository, seen, {**along, **chosen}, proven)
     items = _with_missing(access, repository, draft, disk)
-    weight = weigh(
-        registry=registry,
-        state=state_of(registry),
-        repository=repository,
-        seen=seen,
-        going=draft.removed,
-        leaving=[tag for item in items for tag in item.tags],
-    )
-    items = _weighed(registry, repository, items, draft.removed, weight)
+    state = state_of(registry)
+    leaving = [tag for item in items for tag in item.tags]
+    going = draft.removed
+    weight = weigh(registry=registry, state=state, repository=repository, seen=seen, going=going, leaving=leaving)
+    items = _weighed(registry, repository, items, going, weight)
+    if leaving and (alone := _untagged_alone(items, going)):
+        weight_alone = weigh(registry=registry, state=state, repository=repository, seen=seen, going=alone, leaving=())
+        items = _weighed_alone(items, alone, weight_alone)
+    else:
+        items = [replace(item, frees_alone=item.frees) for item in items]
     by_throwaway = capabilities.deletion == Ability.BY_DIGEST
     names_alone = [item for item in items if not item.refused and item.digest not in draft.removed]
     return Effect(
@@ -267,13 +268,16 @@ def _with_children(
     removed: dict[Digest, Manifest],
     proven: frozenset[Digest],
 ) -> tuple[list[Item], dict[Digest, Manifest]]:
-    """The indexes' children that nothing else needs go along; the others are named, and those that are missing."""
+    """The indexes' children that nothing else needs go along; the others are named, and those that are missing.
+
+    What several of these indexes list goes with the last of them: until then one of them needs it.
+    """
     going = dict(removed)
     wanted = [c.digest for m in removed.values() if m.kind is Kind.INDEX for c in m.children if c.digest not in going]
     answers = contents.manifests(access.session, repository, wanted, proven=proven)
     whole = set(removed)
     found = []
-    for item in items:
+    for item in reversed(items):
         manifest = removed.get(Digest(item.digest))
         if manifest is None or manifest.kind is not Kind.INDEX:
             found.append(item)
@@ -296,7 +300,7 @@ def _with_children(
                 going[child.digest] = parse_manifest(answer.raw, answer.media_type, child.digest)
                 along.append(Child(child.digest, answer.media_type, label))
         found.append(replace(item, children=along, kept_children=kept, missing=missing))
-    return found, going
+    return found[::-1], going
 
 
 def _with_missing(access: Access, repository: RepositoryName, draft: _Draft, disk: Disk | None) -> list[Item]:
@@ -304,8 +308,8 @@ def _with_missing(access: Access, repository: RepositoryName, draft: _Draft, dis
     needed = {
         item.digest: {
             d.digest
-            for digest in (item.digest, *(child.digest for child in item.children))
-            for d in draft.manifests[Digest(digest)].content()
+            for digest in _with_its_children(item)
+            for d in draft.manifests[digest].content()
             if not d.is_foreign
         }
         for item in draft.items
@@ -340,16 +344,36 @@ def _weighed(
         for part in chunks(names, 500)
         for name, size in rows.filter(name__in=part).values_list("name", "bytes")
     }
-    along = [
-        [digest for digest in (item.digest, *(child.digest for child in item.children)) if digest in removed]
-        for item in items
-    ]
-    reaches = [[each for digest in digests for each in reach(removed[Digest(digest)])] for digests in along]
     found = []
-    for item, digests, (total, frees, blobs) in zip(items, along, attributed(weight, reaches), strict=True):
-        stays = known.get(item.tags[0], 0) if item.tags and not digests else total
+    for item, (total, frees, blobs) in zip(items, attributed(weight, _reaches(items, removed)), strict=True):
+        stays = known.get(item.tags[0], 0) if item.tags and item.digest not in removed else total
         found.append(replace(item, total=stays, frees=frees, blobs=blobs))
     return found
+
+
+def _untagged_alone(items: Sequence[Item], removed: Mapping[Digest, Manifest]) -> dict[Digest, Manifest]:
+    """What of `removed` goes where tags only lose their names: the untagged revisions, and their children."""
+    digests = [digest for item in items if not item.tags for digest in _with_its_children(item)]
+    return {digest: removed[digest] for digest in digests if digest in removed}
+
+
+def _weighed_alone(items: Sequence[Item], removed: Mapping[Digest, Manifest], weight: Weight) -> list[Item]:
+    """With the bytes that the untagged revisions free where tags only lose their names."""
+    freed = [frees for _, frees, _ in attributed(weight, _reaches(items, removed))]
+    return [replace(item, frees_alone=frees) for item, frees in zip(items, freed, strict=True)]
+
+
+def _reaches(items: Sequence[Item], removed: Mapping[Digest, Manifest]) -> list[list[Digest]]:
+    """What each item reaches with those manifests of it that are removed."""
+    return [
+        [each for digest in _with_its_children(item) if digest in removed for each in reach(removed[digest])]
+        for item in items
+    ]
+
+
+def _with_its_children(item: Item) -> list[Digest]:
+    """Its digest and those of the children that go along with it."""
+    return [Digest(item.digest), *(Digest(child.digest) for child in item.children)]
 
 
 def _label(platform: object, is_attestation: bool) -> str:
