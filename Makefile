@@ -25,7 +25,7 @@ manage: ## a command of manage.py with the settings of make run (ARGS="refresh_i
 test: ## everything set up, then every test, on SQLite and PostgreSQL (ARGS=… goes to pytest)
 	@$(PYTHON) -m tools.environment development
 	@$(PYTHON) -m tools.packages tests
-	@PATH="$$PATH:$(BIN)" $(VENV)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@PATH="$$PATH:$(BIN)" $(VENV)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder $(ARGS)
 	@$(if $(ARGS),,PATH="$$PATH:$(BIN)" $(VENV)/python -m tools.postgres)
 
 test-deep: ## the random tests of deletion with 20 times as many examples (about half an hour)

@@ -20,17 +20,31 @@ from tests.environment import STATE
 from tests.fake_registry import FakeRegistry
 
 PASSWORD = "a password that is long enough"
+ANY_DATABASE = (
+    "blob", "delete_faults", "every_page", "health", "hostile", "image", "image_around", "image_configuration",
+    "image_index", "image_kinds", "image_layers", "own_credentials", "point", "problems", "registry_sign_in",
+    "settings_registries", "sign_in", "status", "storage_bucket", "token_registry", "uploads",
+)  # fmt: skip
+"""Modules of tests/views about pages whose queries are plain: once is enough for them."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks for `-m`: contract and browser tests, which speak to real programs, and what uses a database."""
+    """Marks for `-m`: contract and browser tests, which speak to real programs, and what a database may decide.
+
+    And for `--dist loadgroup`: a module stays in one process, all browser tests in one too, which share their demo.
+    Those begin first, as they take longest.
+    """
+    plain = tuple(f"tests/views/test_{name}.py::" for name in ANY_DATABASE)
     for item in items:
-        if "db" in getattr(item, "fixturenames", ()) or item.get_closest_marker("django_db"):
+        uses_database = "db" in getattr(item, "fixturenames", ()) or item.get_closest_marker("django_db")
+        if uses_database and not item.nodeid.startswith(plain):
             item.add_marker(pytest.mark.database)
         kind = item.nodeid.split("/")[1]
         if kind in {"contract", "e2e"}:
             item.add_marker(getattr(pytest.mark, kind))
+        item.add_marker(pytest.mark.xdist_group("e2e" if kind == "e2e" else item.nodeid.partition("::")[0]))
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
 
 
 @pytest.hookimpl(trylast=True)

@@ -27,7 +27,7 @@ from .common import ROOT, SetupProblem, is_root, say, tail
 from .packages import UNPACKED_POSTGRESQL, postgresql
 from .supervisor import die_with_parent
 
-TESTS = ("-n", "4", "--dist", "loadscope", "-m", "database", "tests/unit", "tests/views")
+TESTS = ("-n", "3", "--dist", "loadgroup", "-m", "database", "tests/unit", "tests/views")
 USER = "nobody"
 SECONDS_TO_START = 30.0
 HASTE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "jit=off", "max_connections=40")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +75,20 @@ class Place:
 
 @pytest.fixture(params=KINDS)
 def place(request: pytest.FixtureRequest, tmp_path: Path, settings: Settings) -> Iterator[Place]:
-    kind: Kind = request.param
+    """Each registry: for what its own collector or its answers decide."""
+    with _place(request.param, tmp_path, settings) as made:
+        yield made
+
+
+@pytest.fixture
+def one_place(tmp_path: Path, settings: Settings) -> Iterator[Place]:
+    """One of them: for what our own commands and rows decide."""
+    with _place(next((kind for kind in KINDS if binary(kind)), KINDS[0]), tmp_path, settings) as made:
+        yield made
+
+
+@contextmanager
+def _place(kind: Kind, tmp_path: Path, settings: Settings) -> Iterator[Place]:
     if binary(kind) is None:
         pytest.skip(missing(kind))
     settings.STATE_DIR = tmp_path / "state"
@@ -173,40 +187,40 @@ def test_one_that_takes_writes_again_after_the_dry_run_is_not_collected(place: P
     refused(place, "writes-accepted", "stop", "dry-run", "start")
 
 
-def test_a_command_that_cannot_stop_ends_it(place: Place) -> None:
-    fill(place)
-    place.use(stop="echo no; exit 3")
-    row = refused(place, "stop-failed", "stop", "start")
+def test_a_command_that_cannot_stop_ends_it(one_place: Place) -> None:
+    fill(one_place)
+    one_place.use(stop="echo no; exit 3")
+    row = refused(one_place, "stop-failed", "stop", "start")
     assert row.outcome["exit_code"] == 3
 
 
-def test_a_dry_run_that_fails_ends_it(place: Place) -> None:
-    fill(place)
-    place.use(dry_run='"$ready" dry-run; exit 1')
-    assert refused(place, "dry-run-failed", "stop", "dry-run", "start").outcome["why"] == "exit-code"
+def test_a_dry_run_that_fails_ends_it(one_place: Place) -> None:
+    fill(one_place)
+    one_place.use(dry_run='"$ready" dry-run; exit 1')
+    assert refused(one_place, "dry-run-failed", "stop", "dry-run", "start").outcome["why"] == "exit-code"
 
 
-def test_a_dry_run_without_its_summary_ends_it(place: Place) -> None:
-    fill(place)
-    place.use(dry_run="exit 0")
-    assert refused(place, "dry-run-failed", "stop", "dry-run", "start").outcome["why"] == "no-summary"
+def test_a_dry_run_without_its_summary_ends_it(one_place: Place) -> None:
+    fill(one_place)
+    one_place.use(dry_run="exit 0")
+    assert refused(one_place, "dry-run-failed", "stop", "dry-run", "start").outcome["why"] == "no-summary"
 
 
-def test_a_collector_that_would_remove_untagged_images_ends_it(place: Place) -> None:
-    push_image(place.session, "team/app", "1.0", layers=(b"first",))
-    push_image(place.session, "team/app", "1.0", layers=(b"second",))
+def test_a_collector_that_would_remove_untagged_images_ends_it(one_place: Place) -> None:
+    push_image(one_place.session, "team/app", "1.0", layers=(b"first",))
+    push_image(one_place.session, "team/app", "1.0", layers=(b"second",))
     line = f"manifest eligible for deletion: sha256:{'a' * 64}"
     summary = "3 blobs marked, 0 blobs and 1 manifests eligible for deletion"
-    place.use(dry_run=f"echo '{line}'; echo; echo '{summary}'")
-    refused(place, "removes-manifests", "stop", "dry-run", "start")
+    one_place.use(dry_run=f"echo '{line}'; echo; echo '{summary}'")
+    refused(one_place, "removes-manifests", "stop", "dry-run", "start")
 
 
-def test_a_collector_of_another_storage_ends_it(place: Place) -> None:
-    fill(place)
+def test_a_collector_of_another_storage_ends_it(one_place: Place) -> None:
+    fill(one_place)
     digest = f"sha256:{'b' * 64}"
     summary = "3 blobs marked, 1 blobs and 0 manifests eligible for deletion"
-    place.use(dry_run=f"echo '{summary}'; echo 'blob eligible for deletion: {digest}'")
-    assert refused(place, "other-storage", "stop", "dry-run", "start").outcome["named"] == [digest]
+    one_place.use(dry_run=f"echo '{summary}'; echo 'blob eligible for deletion: {digest}'")
+    assert refused(one_place, "other-storage", "stop", "dry-run", "start").outcome["named"] == [digest]
 
 
 def test_a_collector_that_would_remove_what_an_image_needs_ends_it_by_name(place: Place) -> None:
@@ -223,38 +237,38 @@ def test_a_collector_that_would_remove_what_an_image_needs_ends_it_by_name(place
     assert place.session.head_manifest(APP, "1.0").digest == kept.digest
 
 
-def test_nothing_begins_while_something_is_deleted_and_nothing_is_deleted_while_it_runs(place: Place) -> None:
-    fill(place)
+def test_nothing_begins_while_something_is_deleted_and_nothing_is_deleted_while_it_runs(one_place: Place) -> None:
+    fill(one_place)
     now = timezone.now()
     plan = DeletionPlan.objects.create(
-        registry=place.registry, repository=APP, user=place.admin, created_at=now, expires_at=now, effect={}
+        registry=one_place.registry, repository=APP, user=one_place.admin, created_at=now, expires_at=now, effect={}
     )
     deletion = Deletion.objects.create(
-        plan=plan, registry=place.registry, repository=APP, user=place.admin, created_at=now, kept_until=now
+        plan=plan, registry=one_place.registry, repository=APP, user=one_place.admin, created_at=now, kept_until=now
     )
     with pytest.raises(CollectionRefused, match="busy"):
-        place.ask()
+        one_place.ask()
     Deletion.objects.update(state=Deletion.State.DONE)
-    row = place.ask()
+    row = one_place.ask()
     Deletion.objects.update(state=Deletion.State.IN_PROGRESS)
-    place.use()
+    one_place.use()
     tasks.run_job(str(row.job_id))
     row.refresh_from_db()
     assert (row.state, row.outcome_code) == (Collection.State.STOPPED, "busy")
-    assert place.gate.said() == []
+    assert one_place.gate.said() == []
     assert deletion.pk
 
 
-def test_a_deletion_that_begins_meanwhile_ends_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(place)
-    row = place.ask()
-    place.use()
+def test_a_deletion_that_begins_meanwhile_ends_it(one_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(one_place)
+    row = one_place.ask()
+    one_place.use()
     kept = writes.why_not_refused
 
     def somebody_deletes(registry: Registry, repository: RepositoryName) -> str:
         now = timezone.now()
         plan = DeletionPlan.objects.create(
-            registry=registry, repository=APP, user=place.admin, created_at=now, expires_at=now, effect={}
+            registry=registry, repository=APP, user=one_place.admin, created_at=now, expires_at=now, effect={}
         )
         Deletion.objects.create(plan=plan, registry=registry, repository=APP, created_at=now, kept_until=now)
         return kept(registry, repository)
@@ -263,40 +277,40 @@ def test_a_deletion_that_begins_meanwhile_ends_it(place: Place, monkeypatch: pyt
     tasks.run_job(str(row.job_id))
     row.refresh_from_db()
     assert (row.state, row.outcome_code) == (Collection.State.STOPPED, "busy")
-    assert place.gate.said() == ["stop", "dry-run", "start"]
-    assert place.takes_writes()
+    assert one_place.gate.said() == ["stop", "dry-run", "start"]
+    assert one_place.takes_writes()
 
 
-def test_a_storage_of_another_registry_is_not_collected(place: Place, tmp_path: Path) -> None:
-    fill(place)
+def test_a_storage_of_another_registry_is_not_collected(one_place: Place, tmp_path: Path) -> None:
+    fill(one_place)
     other = tmp_path / "other" / "docker" / "registry" / "v2"
     (other / "blobs").mkdir(parents=True)
     (other / "repositories").mkdir()
     Registry.objects.update(storage_root=str(tmp_path / "other"))
-    place.registry.refresh_from_db()
-    place.use()
-    refused(place, "mount-differs")
+    one_place.registry.refresh_from_db()
+    one_place.use()
+    refused(one_place, "mount-differs")
 
 
-def test_a_collector_that_fails_half_way_is_told_with_what_it_freed(place: Place) -> None:
-    fill(place)
-    place.use(collect='"$ready" collect >/dev/null; echo broken; exit 1')
+def test_a_collector_that_fails_half_way_is_told_with_what_it_freed(one_place: Place) -> None:
+    fill(one_place)
+    one_place.use(collect='"$ready" collect >/dev/null; echo broken; exit 1')
 
-    row = place.collect()
+    row = one_place.collect()
 
     assert (row.state, row.outcome_code) == (Collection.State.FAILED, "collect-failed")
     assert row.freed_bytes == row.promised_bytes
-    assert place.gate.said() == ["stop", "dry-run", "collect", "start"]
-    assert place.takes_writes()
+    assert one_place.gate.said() == ["stop", "dry-run", "collect", "start"]
+    assert one_place.takes_writes()
 
 
-def test_a_collector_that_removes_something_else_is_found_out(place: Place) -> None:
-    kept, _ = fill(place)
+def test_a_collector_that_removes_something_else_is_found_out(one_place: Place) -> None:
+    kept, _ = fill(one_place)
     encoded = kept.layers[1].partition(":")[2]
-    path = f"{place.gate.root}/docker/registry/v2/blobs/sha256/{encoded[:2]}/{encoded}"
-    place.use(collect=f"rm -r {path}")
+    path = f"{one_place.gate.root}/docker/registry/v2/blobs/sha256/{encoded[:2]}/{encoded}"
+    one_place.use(collect=f"rm -r {path}")
 
-    row = place.collect()
+    row = one_place.collect()
 
     assert (row.state, row.outcome_code) == (Collection.State.FAILED, "damaged")
     assert row.outcome["damaged"] == [
@@ -307,37 +321,37 @@ def test_a_collector_that_removes_something_else_is_found_out(place: Place) -> N
     assert row.outcome["besides"] == {"blobs": 1, "bytes": 4}
 
 
-def test_a_registry_that_does_not_start_again_is_said_loudly(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(place)
+def test_a_registry_that_does_not_start_again_is_said_loudly(one_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(one_place)
     monkeypatch.setattr(run, "START_PAUSE", 0.01)
     monkeypatch.setattr(run, "ANSWERS_WITHIN", 0.5)
-    place.use(start="exit 1")
+    one_place.use(start="exit 1")
 
-    row = place.collect()
+    row = one_place.collect()
 
     assert (row.state, row.outcome_code) == (Collection.State.FAILED, "start-failed")
-    assert place.gate.said() == ["stop", "dry-run", "collect", "start", "start", "start"]
+    assert one_place.gate.said() == ["stop", "dry-run", "collect", "start", "start", "start"]
     assert row.freed_bytes == row.promised_bytes
 
 
-def test_what_a_dead_worker_left_is_started_and_nothing_else(place: Place) -> None:
-    fill(place)
-    place.use()
-    row = place.ask()
+def test_what_a_dead_worker_left_is_started_and_nothing_else(one_place: Place) -> None:
+    fill(one_place)
+    one_place.use()
+    row = one_place.ask()
     job = jobs.claim(str(row.job_id))
     assert job is not None
     Collection.objects.update(state=Collection.State.RUNNING, step="collect", began_at=timezone.now())
     Job.objects.update(lease_until=timezone.now() - dt.timedelta(seconds=1))
-    before = place.blobs()
+    before = one_place.blobs()
 
     tasks.run_job(str(row.job_id))
 
     row.refresh_from_db()
     assert (row.state, row.outcome_code) == (Collection.State.INTERRUPTED, "interrupted")
     assert row.outcome["at"] == "collect"
-    assert place.gate.said() == ["start"]
-    assert place.blobs() == before
-    assert place.takes_writes()
+    assert one_place.gate.said() == ["start"]
+    assert one_place.blobs() == before
+    assert one_place.takes_writes()
 
 
 def test_a_worker_killed_while_it_collects_leaves_nothing_stopped(place: Place, tmp_path: Path) -> None:
@@ -375,18 +389,18 @@ def test_a_worker_killed_while_it_collects_leaves_nothing_stopped(place: Place, 
     assert place.takes_writes()
 
 
-def test_a_cancelled_collection_starts_the_registry_and_removes_nothing(place: Place) -> None:
-    fill(place)
-    row = place.ask()
-    place.use(dry_run='"$ready" dry-run; sleep 1.2')
+def test_a_cancelled_collection_starts_the_registry_and_removes_nothing(one_place: Place) -> None:
+    fill(one_place)
+    row = one_place.ask()
+    one_place.use(dry_run='"$ready" dry-run; sleep 1.2')
     Job.objects.update(cancel_requested=True)
-    before = place.blobs()
+    before = one_place.blobs()
     tasks.run_job(str(row.job_id))
     row.refresh_from_db()
     assert (row.state, row.outcome_code) == (Collection.State.STOPPED, "cancelled")
-    assert place.gate.said()[-1] == "start"
-    assert "collect" not in place.gate.said()
-    assert place.blobs() == before
+    assert one_place.gate.said()[-1] == "start"
+    assert "collect" not in one_place.gate.said()
+    assert one_place.blobs() == before
 
 
 def test_a_collection_outside_is_noticed_by_the_scan(place: Place) -> None:
@@ -410,11 +424,11 @@ def test_a_collection_outside_is_noticed_by_the_scan(place: Place) -> None:
     assert Collection.objects.count() == 1
 
 
-def test_our_own_collection_is_not_noticed_as_somebody_elses(place: Place) -> None:
-    fill(place)
-    _scan(place)
-    place.collect()
-    _scan(place)
+def test_our_own_collection_is_not_noticed_as_somebody_elses(one_place: Place) -> None:
+    fill(one_place)
+    _scan(one_place)
+    one_place.collect()
+    _scan(one_place)
     assert [row.state for row in Collection.objects.all()] == [Collection.State.DONE]
 
 

@@ -38,7 +38,7 @@ from tests.support.registries import Kind, RunningRegistry, binary, missing, sta
 
 DEEP = int(os.environ.get("TEST_DEEP", "1"))
 """How many times as many examples; `make test-deep` sets it."""
-ON_FAKE, ON_REAL = 250 * DEEP, 25 * DEEP
+ON_FAKE, ON_REAL = 150 * DEEP, 25 * DEEP
 STEPS = 12
 TAGS = ("1", "2", "3", "4", "latest")
 REPOSITORIES = ("a", "b")
