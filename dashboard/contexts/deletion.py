@@ -102,7 +102,6 @@ class DeletePage:
     referrers_url: str
     whole: bool
     typed: bool
-    by_throwaway: bool
     acting_as: str
     host: str
     trash_until: dt.datetime
@@ -156,7 +155,6 @@ def delete_page(access: Access, plan: DeletionPlan) -> DeletePage:
         referrers_url=f"{path}?{query.urlencode()}",
         whole=effect.whole,
         typed=must_type(effect),
-        by_throwaway=effect.ability == Ability.BY_DIGEST,
         acting_as=access.acting.name,
         host=registry.public_host,
         trash_until=timezone.now() + dt.timedelta(days=settings.TRASH_DAYS),

@@ -82,11 +82,6 @@ def tag_link(name: str, tag: str) -> str:
     return f"repositories/{name}/{TAGS}/{tag}/current/link"
 
 
-def tag_history_link(name: str, tag: str, digest: str) -> str:
-    """Path of the link that says that a tag pointed at a digest once, below v2."""
-    return f"repositories/{name}/{TAGS}/{tag}/index/{digest.replace(':', '/', 1)}/link"
-
-
 def layer_link(name: str, digest: str) -> str:
     """Path of the link that lets a repository serve a layer or config, below v2.
 
