@@ -12,8 +12,8 @@ from pathlib import Path
 ALL = {
     "storage": ["--inodes", "4000", "--runs", "1"],
     "collection": ["--inodes", "4000", "--runs", "1"],
-    "index": ["--inodes", "3000", "--tags", "200", "--runs", "1"],
-    "lists": ["--repositories", "100", "--tags", "200", "--runs", "1"],
+    "index": ["--inodes", "3000", "--tags", "200", "--runs", "2"],
+    "lists": ["--repositories", "100", "--tags", "200", "--runs", "2"],
 }
 """Each measurement, and what makes it small."""
 
