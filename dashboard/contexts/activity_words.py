@@ -24,6 +24,7 @@ FILTERS: Mapping[What, Promise] = {
     What.MOVES: _("Tags pointed elsewhere"),
     What.PROTECTION: _("Protection"),
     What.SIGN_INS: _("Sign-ins"),
+    What.PEOPLE: _("People and access"),
     What.FAILED: _("Refused or failed"),
 }
 
@@ -38,6 +39,10 @@ ICONS: Mapping[str, str] = {
     _Action.COLLECT: "trash",
     _Action.DEEP_CHECK: "scan",
     _Action.RULE: "shield",
+    _Action.ACCESS: "shield",
+    _Action.PERSON: "user",
+    _Action.CREDENTIAL: "user",
+    _Action.REGISTRY_USER: "user",
     _Action.SIGN_IN: "user",
 }
 
@@ -52,6 +57,10 @@ _DONE: Mapping[str, Promise] = {
     _Action.COLLECT: _("collected the garbage"),
     _Action.DEEP_CHECK: _("began a deep check"),
     _Action.RULE: _("changed the protection"),
+    _Action.ACCESS: _("changed the access"),
+    _Action.PERSON: _("changed a person"),
+    _Action.CREDENTIAL: _("changed a credential"),
+    _Action.REGISTRY_USER: _("changed a user of the registry"),
     _Action.SIGN_IN: _("signed in"),
 }
 _TRIED: Mapping[str, Promise] = {
@@ -65,9 +74,15 @@ _TRIED: Mapping[str, Promise] = {
     _Action.COLLECT: _("tried to collect the garbage"),
     _Action.DEEP_CHECK: _("tried to begin a deep check"),
     _Action.RULE: _("tried to change the protection"),
+    _Action.ACCESS: _("tried to change the access"),
+    _Action.PERSON: _("tried to change a person"),
+    _Action.CREDENTIAL: _("tried to change a credential"),
+    _Action.REGISTRY_USER: _("tried to change a user of the registry"),
     _Action.SIGN_IN: _("tried to sign in"),
 }
-_RULES: Mapping[str, Promise] = {
+_DEEDS: Mapping[str, Promise] = {
+    "access-added": _("gave access"),
+    "access-removed": _("took access away"),
     "rule-added": _("added a rule"),
     "rule-removed": _("removed a rule"),
     "notice-dismissed": _("dismissed the notice of a move"),
@@ -119,7 +134,7 @@ _CODES: Mapping[str, Promise] = {
     "used": _("The plan had been carried out already."),
     "vanished": _("It was gone already."),
 }
-_SAYS_NOTHING = frozenset({"", "removed", "untagged", *_RULES})
+_SAYS_NOTHING = frozenset({"", "removed", "untagged", *_DEEDS})
 """What the words say already."""
 
 MAX_CODE = 60
@@ -127,8 +142,8 @@ MAX_CODE = 60
 
 def deed(entry: AuditEntry, *, done: bool) -> str:
     """What somebody did, or tried to do."""
-    if entry.action == _Action.RULE and entry.code in _RULES:
-        return str(_RULES[entry.code])
+    if entry.code in _DEEDS:
+        return str(_DEEDS[entry.code])
     return str((_DONE if done else _TRIED).get(entry.action, legible(entry.action, MAX_CODE)))
 
 

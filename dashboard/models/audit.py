@@ -33,6 +33,10 @@ class AuditEntry(models.Model):
         REMOVE_UPLOAD = "remove-upload", _("upload removed")
         DEEP_CHECK = "deep-check", _("deep check begun")
         RULE = "rule", _("protection changed")
+        ACCESS = "access", _("access changed")
+        PERSON = "person", _("person changed")
+        CREDENTIAL = "credential", _("credential changed")
+        REGISTRY_USER = "registry-user", _("registry user changed")
         SIGN_IN = "sign-in", _("signed in")
 
     class Outcome(models.TextChoices):

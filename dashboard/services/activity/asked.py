@@ -23,6 +23,7 @@ class What(StrEnum):
     MOVES = "moves"
     PROTECTION = "protection"
     SIGN_INS = "sign-ins"
+    PEOPLE = "people"
     FAILED = "failed"
 
 

@@ -33,6 +33,7 @@ _AUDITED: dict[What, tuple[str, ...]] = {
     What.MOVES: (_Action.RETAG, _Action.MOVE),
     What.PROTECTION: (_Action.RULE,),
     What.SIGN_INS: (_Action.SIGN_IN,),
+    What.PEOPLE: (_Action.ACCESS, _Action.PERSON, _Action.CREDENTIAL, _Action.REGISTRY_USER),
 }
 _NOTIFIED: dict[What, tuple[str, ...]] = {
     What.ALL: tuple(RegistryEvent.Action.values),
