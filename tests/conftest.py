@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
-from dashboard.models import Registry, User
+from dashboard.models import AccessRule, Registry, Role, User
 from dashboard.services import access, connections, request_tally, status
 from dashboard.services.index import tag_names
 from dashboard.services.static_files import collect_if_changed
@@ -67,6 +67,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{name:22} {counts[name]:5}{note}")
 
 
+def let(user: User, role: Role, pattern: str = "**") -> AccessRule:
+    """Gives a role in such repositories of every registry."""
+    same = {"who": AccessRule.Who.USER, "user": user, "pattern": pattern, "role": role}
+    return AccessRule.objects.create(**same, created_at=timezone.now())
+
+
 @pytest.fixture(scope="session", autouse=True)
 def static_files() -> None:
     """The static files as they are served: joined, hashed, compressed; one process at a time collects them."""
@@ -103,8 +109,15 @@ def fake(version: str) -> Iterator[FakeRegistry]:
 
 
 @pytest.fixture
-def registry(db: None, fake: FakeRegistry) -> Registry:
-    """The registry's row; people act with the default credential, which is none."""
+def everybody_reads(db: None) -> AccessRule:
+    """The rule that a new installation begins with."""
+    same = {"who": AccessRule.Who.EVERYBODY, "registry": None, "pattern": "**", "role": Role.READER}
+    return AccessRule.objects.get_or_create(**same, defaults={"created_at": timezone.now()})[0]
+
+
+@pytest.fixture
+def registry(everybody_reads: AccessRule, fake: FakeRegistry) -> Registry:
+    """The registry's row; people act with the default credential, which is none; who signs in may read."""
     return Registry.objects.create(
         slug="default", url=fake.url, public_host="registry.test:5000", from_environment=True
     )
@@ -114,8 +127,8 @@ def registry(db: None, fake: FakeRegistry) -> Registry:
 def maria(db: None) -> User:
     """May delete."""
     user = User.objects.create_user("maria", password=PASSWORD)
-    user.user_permissions.add(Permission.objects.get(codename="delete_image"))
-    return User.objects.get(pk=user.pk)
+    let(user, Role.MAINTAINER)
+    return user
 
 
 @pytest.fixture

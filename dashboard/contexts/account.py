@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from dashboard.models import Registry
+from dashboard.registry import patterns
 from dashboard.services.connections import OwnCredential
-from dashboard.services.credentials import Account, Standing
+from dashboard.services.credentials import Account, RoleLine, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class AccountPage:
 
     username: str
     origin: str
-    may_delete: bool
+    roles: Sequence[str]
     registries: Sequence[RegistryLine]
 
 
@@ -40,9 +42,18 @@ def account_page(account: Account) -> AccountPage:
     return AccountPage(
         username=account.username,
         origin=account.origin,
-        may_delete=account.may_delete,
+        roles=[_role(line) for line in account.roles],
         registries=[_line(standing) for standing in account.standings],
     )
+
+
+def _role(line: RoleLine) -> str:
+    values = {"role": line.role.label, "pattern": line.pattern, "registry": line.registry}
+    if line.pattern == patterns.EVERY:
+        return (_("%(role)s on %(registry)s") if line.registry else _("%(role)s everywhere")) % values
+    if line.registry:
+        return _("%(role)s of %(pattern)s on %(registry)s") % values
+    return _("%(role)s of %(pattern)s on every registry") % values
 
 
 def _line(standing: Standing) -> RegistryLine:

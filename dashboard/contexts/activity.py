@@ -306,7 +306,7 @@ class _Teller:
         return links.manifest(self.access.registry, repository, digest) if is_held else ""
 
     def _address(self, address: str) -> str:
-        return legible(address, 100) if self.access.user.is_staff else ""
+        return legible(address, 100) if self.access.administers else ""
 
 
 def _level(entry: AuditEntry) -> str:

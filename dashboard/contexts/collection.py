@@ -180,7 +180,7 @@ def collection_page(
     ours = [way for way, raw in zip(ways, report.get("ways", []), strict=True) if family and raw["family"] == family]
     plain = next((way for way in ours or ways if not way.untagged), None)
     untagged = next((way for way in ours or ways if way.untagged), None)
-    staff = access.user.is_staff
+    staff = access.administers
     lines = [_line(see, row, with_log=staff) for row in rows]
     live = next((row for row in rows if row.is_live), None)
     ended = [line for line, row in zip(lines, rows, strict=True) if not row.is_live]
@@ -331,7 +331,7 @@ def _box(access: Access, code: str) -> RunBox:
     registry = access.registry
     has_command = code != ask.NO_COMMAND
     return RunBox(
-        offered=access.user.is_staff and access.may_delete and has_command,
+        offered=access.administers and has_command,
         has_command=has_command,
         impossible=str(WHY_NOT.get(code, "")) if has_command else "",
         typed=registry.slug,

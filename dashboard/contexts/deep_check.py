@@ -122,11 +122,11 @@ def deep_check_page(
     registry, job, check = access.registry, standing.job, standing.unfinished
     failed = job is not None and job.state == Job.State.FAILED
     failure = storage_problem(job.outcome_code, job.outcome) if job and failed and "path" in job.outcome else None
-    may_pause = access.user.is_staff or (job is not None and job.requested_by_id == access.user.pk)
+    may_pause = access.administers or (job is not None and job.requested_by_id == access.user.pk)
     return DeepCheckPage(
         impossible=_impossible(registry),
         mount_problem=problem_of(storage) if isinstance(storage, StorageError) else None,
-        may_start=access.user.is_staff,
+        may_start=access.administers,
         live=standing.is_live,
         waiting=standing.is_live and check is None,
         pause_url=links.cancel_job(registry, job.pk) if job and job.is_live and may_pause else "",

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
+from dashboard.models import User
+from dashboard.services import roles
 from dashboard.services.access import Access
 from dashboard.services.alerts import shown
 from dashboard.services.registry_health import standings
@@ -44,9 +47,9 @@ class Switcher:
         return next((choice for choice in self.choices if choice.is_here), None)
 
 
-def _switcher(access: Access | None) -> Switcher:
+def _switcher(user: User | AnonymousUser, access: Access | None) -> Switcher:
     """One query; without a registry to choose from nothing is shown."""
-    states = [state_of(standing) for standing in standings()]
+    states = [state_of(standing) for standing in standings(roles.registries_for(user))]
     if len(states) < MIN_CHOICES:
         return Switcher()
     here = access.registry.slug if access else ""
@@ -55,7 +58,7 @@ def _switcher(access: Access | None) -> Switcher:
 
 def _alerts(access: Access | None) -> list[alerts.AlertNotice]:
     """The open alerts of the page's registry, for administrators."""
-    if access is None or not access.user.is_staff:
+    if access is None or not access.administers:
         return []
     return alerts.notices(shown.open_alerts(access.registry))
 
@@ -71,13 +74,16 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "zone": timezone.get_current_timezone_name(),
         "debug": settings.DEBUG,
         "access": access,
+        "administers_everything": SimpleLazyObject(lambda: roles.administers_everything(request.user)),
         "registry": access.registry if access else None,
         "home_url": links.repositories(access.registry) if access else "",
         "storage_url": links.storage(access.registry) if access else "",
         "activity_url": links.activity(access.registry) if access else "",
         "trash_url": links.trash(access.registry) if access else "",
         "status_url": links.status(access.registry) if access else "",
-        "switcher": SimpleLazyObject(lambda: _switcher(access)),  # asked by whole pages alone, not by fragments
+        "switcher": SimpleLazyObject(
+            lambda: _switcher(request.user, access)
+        ),  # asked by whole pages alone, not by fragments
         "alerts": SimpleLazyObject(lambda: _alerts(access)),  # asked by the pages that show them
         "section": getattr(request, "section", ""),
         "index_as_of": getattr(request, "index_as_of", None),

@@ -112,7 +112,7 @@ def history_page(
                 row,
                 pushes.get((row.tag, row.digest), ()),
                 exact=exact or repository is None,
-                may_point=access.may_delete and is_tag(row.tag) and (row.tag, row.digest) not in current,
+                may_point=access.may_point and is_tag(row.tag) and (row.tag, row.digest) not in current,
             )
             for row in found.page.rows
         ],

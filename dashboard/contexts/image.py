@@ -152,7 +152,7 @@ def image_page(access: Access, repository: str, tag: str, found: Inspection) -> 
         lede=_lede(root),
         aliases=[(other, links.tag(registry, repository, other)) for other in found.around.aliases],
         delete_url=links.delete(registry, repository, tag) if tag and access.may_delete else "",
-        point_url=links.point(registry, repository, "", root.manifest.digest) if access.may_delete else "",
+        point_url=links.point(registry, repository, "", root.manifest.digest) if access.may_point else "",
         tabs=tabs,
         pull=pull_box(registry.public_host, repository, tag=tag, digest=(shown or root.manifest).digest),
         total_bytes=root.compressed_bytes if root.sizes_known else None,

@@ -65,7 +65,7 @@ def jobs_page(access: Access, jobs: Sequence[Job]) -> JobsPage:
 
 
 def _line(access: Access, job: Job) -> JobLine:
-    may_cancel = access.user.is_staff or (job.requested_by_id is not None and job.requested_by_id == access.user.pk)
+    may_cancel = access.administers or (job.requested_by_id is not None and job.requested_by_id == access.user.pk)
     took = (job.finished_at - job.started_at).total_seconds() if job.finished_at and job.started_at else None
     failed = job.state == Job.State.FAILED
     rate = _rate(job)
@@ -85,7 +85,7 @@ def _line(access: Access, job: Job) -> JobLine:
         took=took,
         outcome=_outcome(job),
         problem=storage_problem(job.outcome_code, job.outcome) if failed and "path" in job.outcome else None,
-        log=[_said(line) for line in job.log] if access.user.is_staff else (),
+        log=[_said(line) for line in job.log] if access.administers else (),
         cancel=job.is_live and may_cancel and not job.cancel_requested,
     )
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from dashboard.models import ProtectedMove, Registry, TagRule
+from dashboard.models import ProtectedMove, Registry, Role, TagRule
 from dashboard.services.access import Access
 from dashboard.services.protected_moves import Listed
 from dashboard.services.protection import EXISTS, MAX_RULES, TOO_MANY
@@ -149,6 +149,8 @@ def _move_line(access: Access, move: ProtectedMove, *, whole_name: bool) -> Move
         at=move.at,
         by=legible(move.by, MAX_NAME),
         rule=move.rule,
-        back_url=links.point(registry, repository, tag, move.before) if access.may_delete else "",
-        dismiss_url=reverse("dismiss-move", args=[registry.slug, move.pk]) if access.may_delete else "",
+        back_url=links.point(registry, repository, tag, move.before)
+        if access.grants.allow(Role.DEVELOPER, repository)
+        else "",
+        dismiss_url=reverse("dismiss-move", args=[registry.slug, move.pk]) if access.may_delete_in(repository) else "",
     )

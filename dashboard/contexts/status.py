@@ -214,7 +214,7 @@ def _mount(access: Access, storage: Source | StorageError | None, state: IndexSt
     found = _("%(root)s holds a registry's layout and can be read.") % {"root": registry.storage_root}
     if state.mount == IndexState.Mount.DIFFERS:
         found = _("%(root)s is not what this registry serves.") % {"root": registry.storage_root}
-        if access.user.is_staff:  # the name may be of a repository that others must not know of
+        if access.administers:  # the name may be of a repository that others must not know of
             found += " " + _("They do not agree on %(repository)s:%(tag)s.") % {
                 key: legible(str(state.mount_difference.get(key, "")), 300) for key in ("repository", "tag")
             }

@@ -54,16 +54,18 @@ class ProblemLine:
 
 def problem_lines(access: Access, rows: Sequence[Mapping[str, Any]]) -> list[ProblemLine]:
     """Problems as they are shown, what is broken before what is only untidy."""
-    lines = [_line(access.registry, row["code"], row["path"], row["bytes"], access.may_delete) for row in rows]
+    lines = [_line(access, row["code"], row["path"], row["bytes"]) for row in rows]
     return sorted(lines, key=lambda line: (not line.broken, line.code, line.path))
 
 
-def _line(registry: Registry, code: str, path: str, size: int, may_delete: bool) -> ProblemLine:
+def _line(access: Access, code: str, path: str, size: int) -> ProblemLine:
     """`path` is below docker/registry/v2, `size` what it takes on the disk in bytes."""
+    registry = access.registry
     nature = NATURES.get(code, Nature(code, ""))
     place = _PLACE.match(path)
     name = place["repository"] if place else ""
     repository = name if is_repository(name) else ""
+    may_delete = access.may_delete_in(repository)
     label, url = _button(registry, code, repository, place, may_delete) if place and repository else ("", "")
     return ProblemLine(
         code=code,

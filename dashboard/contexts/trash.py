@@ -41,6 +41,7 @@ class TrashLine:
     deletion_url: str
     kept_until: dt.datetime
     can: bool
+    may: bool
     why: str
     looked_at: dt.datetime | None
 
@@ -83,7 +84,7 @@ def trash_view(access: Access, found: TrashPage, *, contains: str, repository: s
         lines=[_line(access, item) for item in found.items],
         older_url=links.with_query(path, **asked, before=found.older) if found.older else "",
         newest_url="" if first else links.with_query(path, **asked),
-        may_restore=access.may_delete,
+        may_restore=access.may_delete_somewhere,
     )
 
 
@@ -120,6 +121,7 @@ def _line(access: Access, item: DeletionItem) -> TrashLine:
         deletion_url=links.deletion(registry, deletion.repository, deletion.pk),
         kept_until=deletion.kept_until,
         can=item.restorable,
+        may=access.may_delete_in(deletion.repository),
         why=_missing(item.missing),
         looked_at=item.looked_at,
     )

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from dashboard.models import Role
 from dashboard.registry.client import Deletion as Ability
 from dashboard.services.access import Access
 from dashboard.services.deletion.choice import MAX_CHOSEN
@@ -176,7 +177,7 @@ def untagged_page(
         clear_url=address(path, replace(query, contains="", older=0, page=1)),
         csv_url=address(path, query, format="csv"),
         json_url=address(path, query, format="json"),
-        may_delete=access.may_delete,
+        may_delete=access.may_delete if scope.repository else access.may_delete_somewhere,
         impossible=impossible,
         fix=fix,
         rule_url=_rule_url(access, scope.repository, query)
@@ -226,7 +227,7 @@ def _summary(access: Access, query: ListQuery, found: Summary, together: Amount)
             address(links.untagged(access.registry, share.repository), replace(query, page=1)),
             share.amount.images,
             share.amount.bytes,
-            _rule_url(access, share.repository, query),
+            _rule_url(access, share.repository, query) if access.may_delete_in(share.repository) else "",
         )
         for share in found.shares
     ]
@@ -235,13 +236,14 @@ def _summary(access: Access, query: ListQuery, found: Summary, together: Amount)
 
 def _line(access: Access, row: UntaggedRow) -> UntaggedLine:
     registry = access.registry
-    here = row.held is not False
+    may_delete = row.held is not False and access.may_delete_in(row.repository)
+    may_point = row.held is not False and access.grants.allow(Role.DEVELOPER, row.repository)
     path = links.delete_path(registry, row.repository)
     return UntaggedLine(
         repository=row.repository,
         repository_url=reverse("untagged", args=[registry.slug, row.repository]),
         digest=row.digest,
-        url=links.manifest(registry, row.repository, row.digest) if here else "",
+        url=links.manifest(registry, row.repository, row.digest) if row.held is not False else "",
         kind=kind_name(row.kind, row.artifact_type)
         or (_("Index") if row.kind == "index" and not row.platforms else ""),
         platforms=platform_box(row.platforms),
@@ -251,9 +253,9 @@ def _line(access: Access, row: UntaggedRow) -> UntaggedLine:
         bytes=row.bytes,
         exclusive=row.exclusive,
         state="" if row.held else "gone" if row.held is False else "unknown",
-        delete_url=links.with_query(path, digest=row.digest) if access.may_delete and here else "",
+        delete_url=links.with_query(path, digest=row.digest) if may_delete else "",
         point_url=links.point(registry, row.repository, row.was[0].tag if row.was else "", row.digest)
-        if access.may_delete and here
+        if may_point
         else "",
     )
 

@@ -1,12 +1,13 @@
 """The rows we own, and the index.
 
-Our own: people, registries, credentials, content, jobs, usage snapshots, deep checks, collections, deletions and their
-trash, history of tags, pushes and pulls, protection of tags, the audit, thresholds with their alerts, sums for the
-metrics. The index (`index.py`) may be emptied and rebuilt.
+Our own: people, access rules, registries, credentials, content, jobs, usage snapshots, deep checks, collections,
+deletions and their trash, history of tags, pushes and pulls, protection of tags, the audit, thresholds with their
+alerts, sums for the metrics. The index (`index.py`) may be emptied and rebuilt.
 """
 
 from __future__ import annotations
 
+from .access_rule import AccessRule, Role
 from .alert import Alert, AlertMessage, Thresholds
 from .audit import AuditEntry
 from .collection import Collection, CollectionPreview
@@ -42,6 +43,7 @@ from .usage import (
 )
 
 __all__ = [
+    "AccessRule",
     "Alert",
     "AlertMessage",
     "AuditEntry",
@@ -79,6 +81,7 @@ __all__ = [
     "RepositoryBlob",
     "RepositoryGrowth",
     "RequestTally",
+    "Role",
     "TagPeriod",
     "TagRule",
     "Thresholds",

@@ -53,7 +53,6 @@ class Registry(models.Model):
     class Meta:
         verbose_name = _("registry")
         verbose_name_plural = _("registries")
-        permissions = [("delete_image", "May delete tags and images")]
         ordering = ["slug"]
 
     def __str__(self) -> str:

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from django.db import models
 from django.utils import timezone
 
-from dashboard.models import Credential, Registry, User, encryption
+from dashboard.models import Credential, Registry, Role, User, encryption
+from dashboard.registry import patterns
 from dashboard.registry.auth import AuthScheme
 from dashboard.registry.auth import Credential as ClientCredential
 from dashboard.registry.errors import RegistryError
 
-from . import access, connections
+from . import access, connections, roles
 from .connections import OwnCredential
 
 BUDGET = 15.0
 MAX_REGISTRIES = 100
+MAX_ROLES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,21 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class RoleLine:
+    """A role in the repositories like `pattern`; `registry` is None for every one."""
+
+    role: Role
+    pattern: str
+    registry: Registry | None
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """A person, where they come from ("" = made here), what they may do, and how they stand with each registry."""
 
     username: str
     origin: str
-    may_delete: bool
+    roles: Sequence[RoleLine]
     standings: Sequence[Standing]
 
 
@@ -61,11 +72,19 @@ def account_of(*, user: User) -> Account:
     return Account(
         username=user.username,
         origin=str(user.origin_registry or ""),
-        may_delete=user.has_perm("dashboard.delete_image"),
+        roles=_roles(user),
         standings=[
-            _standing(user, registry, kept.get(registry.pk)) for registry in Registry.objects.all()[:MAX_REGISTRIES]
+            _standing(user, registry, kept.get(registry.pk)) for registry in roles.registries_for(user)[:MAX_REGISTRIES]
         ],
     )
+
+
+def _roles(user: User) -> list[RoleLine]:
+    if user.is_superuser:
+        return [RoleLine(Role.ADMINISTRATOR, patterns.EVERY, None)]
+    rules = roles.rules_for(user).select_related("registry").order_by("-role", "registry__slug", "pattern")
+    found = [RoleLine(Role(rule.role), rule.pattern, rule.registry) for rule in rules[:MAX_ROLES]]
+    return list(dict.fromkeys(found))
 
 
 def _standing(user: User, registry: Registry, row: Credential | None) -> Standing:

@@ -22,7 +22,6 @@ from dashboard.storage import bucket
 
 from . import access, connections, credentials, status
 
-CHANGE_PERMISSION = "dashboard.change_registry"
 PING_BUDGET = 5.0
 MAX_CA_BYTES = 16 * 1024 * 1024
 TOKEN_BYTES = 32

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import Count, F, OuterRef, Subquery
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -43,12 +43,16 @@ class Standing:
     repositories: int | None = None
 
 
-def standings(*, counted: bool = False) -> list[Standing]:
-    """How each registry stands, by slug, at most MAX_REGISTRIES: one query. `counted`: with their repositories."""
+def standings(registries: QuerySet[Registry] | None = None, *, counted: bool = False) -> list[Standing]:
+    """How each of `registries` (default: all) stands, by slug, at most MAX_REGISTRIES: one query.
+
+    `counted`: with their repositories.
+    """
     ended = Job.objects.filter(
         registry=OuterRef("pk"), kind=Job.Kind.REFRESH, state__in=(Job.State.DONE, Job.State.FAILED)
     ).order_by("-requested_at")
-    rows = Registry.objects.annotate(
+    chosen = Registry.objects.all() if registries is None else registries
+    rows = chosen.annotate(
         as_of=F("index_state__refreshed_at"),
         ended=Subquery(ended.values("state")[:1]),
         code=Subquery(ended.values("outcome_code")[:1]),

@@ -56,7 +56,7 @@ def remains(access: Access, repository: RepositoryName, *, just_emptied: bool = 
     return Remains(
         untagged=0 if just_emptied else untagged.count(scope) if scope.exact else None,
         in_trash=kept.in_trash(registry).filter(deletion__repository=repository).count(),
-        offered=access.may_delete and access.user.is_staff and bool(registry.storage_root),
+        offered=access.administers and bool(registry.storage_root),
         impossible=_impossible(access, state, repository),
     )
 

@@ -184,7 +184,7 @@ def _remove(access: Access, repository: str, upload_id: str, actor: Actor) -> Ou
 
 
 def _is_offered(access: Access) -> bool:
-    return access.may_delete and access.user.is_staff and bool(access.registry.storage_root)
+    return access.administers and bool(access.registry.storage_root)
 
 
 def _impossible(registry: Registry, gone: Sequence[Upload]) -> str:

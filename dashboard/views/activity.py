@@ -18,7 +18,7 @@ from dashboard.services.index import lists
 from dashboard.services.index.tag_list import repository_row
 from dashboard.services.index.update import state_of
 
-from .pages import MAX_FILTER, Request, as_file, enter, export_format, render_page, repository_name
+from .pages import MAX_FILTER, Request, as_file, enter, enter_repository, export_format, render_page
 
 FIRST_YEAR, LAST_YEAR = 1970, 9000
 
@@ -38,8 +38,7 @@ def of_registry(request: Request, slug: str) -> HttpResponseBase:
 @require_safe
 def of_repository(request: Request, slug: str, repository: str) -> HttpResponseBase:
     """The same of one repository. One that neither the index nor the stream knows is asked for, as its history is."""
-    access = enter(request, slug)
-    name = repository_name(repository)
+    access, name = enter_repository(request, slug, repository)
     lists.enter(access, state_of(access.registry), name)
     asked, shown = replace(_asked(request), repository=""), seen.of_repository(access, name)
     row = repository_row(access.registry, name)

@@ -50,7 +50,7 @@ def collect(request: HttpRequest, slug: str) -> HttpResponse:
     """The button: an administrator has the worker collect."""
     access = enter(request, slug, section="storage")
     gate.has_rights_per_repository(access)
-    if not (access.may_delete and access.user.is_staff):
+    if not access.administers:
         raise PermissionDenied
     try:
         ask.ask_for(access, typed=request.POST.get("typed", "")[:300], actor=actor(request, access))

@@ -44,7 +44,7 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
     """By administrators: begins, or goes on; with `anew` from the beginning."""
     access = enter(request, slug, section="storage")
     gate.has_rights_per_repository(access)
-    if not access.user.is_staff:
+    if not access.administers:
         raise PermissionDenied
     if access.registry.storage_root:
         deep_check.ask_for(

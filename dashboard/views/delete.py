@@ -6,7 +6,6 @@ import uuid
 from http import HTTPStatus
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
@@ -16,7 +15,7 @@ from dashboard.contexts import links
 from dashboard.contexts.deletion import delete_page, refusal
 from dashboard.contexts.deletion_result import result_page
 from dashboard.contexts.repository_removal import removal_box
-from dashboard.models import Deletion, DeletionPlan
+from dashboard.models import Deletion, DeletionPlan, Role
 from dashboard.registry.references import RepositoryName
 from dashboard.services import access as gate
 from dashboard.services import repository_removal
@@ -24,7 +23,7 @@ from dashboard.services.access import Access
 from dashboard.services.client_address import client_address
 from dashboard.services.deletion import choice, execute, plan, recover
 
-from .pages import enter, render_page, repository_name
+from .pages import enter_repository, render_page
 
 PLAN_BUDGET = 30.0
 EXECUTE_BUDGET = 150.0
@@ -107,11 +106,7 @@ def abandon(request: HttpRequest, slug: str, repository: str, deletion: uuid.UUI
 
 
 def _enter(request: HttpRequest, slug: str, repository: str, budget: float) -> tuple[Access, RepositoryName]:
-    access = enter(request, slug, budget=budget)
-    name = repository_name(repository)
-    if not access.may_delete:
-        raise PermissionDenied
-    return access, name
+    return enter_repository(request, slug, repository, needs=Role.MAINTAINER, budget=budget)
 
 
 def _row(access: Access, name: RepositoryName, pk: uuid.UUID) -> Deletion:

@@ -12,7 +12,7 @@ from dashboard.services.index import lists, tag_history
 from dashboard.services.index.tag_list import repository_row
 from dashboard.services.index.update import knows_revisions, state_of
 
-from .pages import Request, as_file, enter, export_format, list_query, render_page, repository_name
+from .pages import Request, as_file, enter_repository, export_format, list_query, render_page
 
 
 @require_safe
@@ -22,8 +22,7 @@ def history(request: Request, slug: str, repository: str) -> HttpResponseBase:
     A repository that is gone keeps its history. One that neither the index nor the history knows is asked for, so that
     a name that never was is a 404.
     """
-    access = enter(request, slug)
-    name = repository_name(repository)
+    access, name = enter_repository(request, slug, repository)
     state = state_of(access.registry)
     lists.enter(access, state, name)
     query = list_query(request, tag_history.COLUMNS, tag_history.DEFAULT_ORDER)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
 
 from dashboard.contexts.registries import state_of
+from dashboard.services import roles
 from dashboard.services.registry_health import standings
 
-from .pages import render_page
+from .pages import Request, render_page
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """To the only registry; a list where there are several; what to do where there is none. No registry is asked."""
-    found = standings(counted=True)
+    found = standings(roles.registries_for(cast(Request, request).user), counted=True)
     if len(found) == 1:
         return redirect("repositories", slug=found[0].registry.slug)
     return render_page(request, "home.html", {"lines": [state_of(standing) for standing in found]})

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from dashboard.contexts.image import image_page
 from dashboard.services import inspect
 
-from .pages import digest_text, enter, render_page, repository_name, tag_name
+from .pages import digest_text, enter_repository, render_page, tag_name
 
 MAX_PLATFORM = 200
 
@@ -26,8 +26,7 @@ def manifest(request: HttpRequest, slug: str, repository: str, digest: str) -> H
 
 
 def _image(request: HttpRequest, slug: str, repository: str, reference: str, *, tag: str) -> HttpResponse:
-    access = enter(request, slug)
-    name = repository_name(repository)
+    access, name = enter_repository(request, slug, repository)
     platform, show = request.GET.get("platform", "")[:MAX_PLATFORM], request.GET.get("show", "")
     found = inspect.image(access, name, reference, tag=tag, platform=platform, show=show)
     return render_page(request, "image.html", {"page": image_page(access, name, tag, found)})

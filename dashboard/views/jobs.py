@@ -46,7 +46,7 @@ def cancel(request: HttpRequest, slug: str, job: uuid.UUID) -> HttpResponse:
     """By an administrator, or by who asked for it."""
     access = enter(request, slug, section="status")
     mine = Job.objects.filter(pk=job, registry=access.registry, requested_by=access.user).exists()
-    if not mine and not access.user.is_staff:
+    if not mine and not access.administers:
         raise PermissionDenied
     if not services.cancel(registry=access.registry, job_id=job):
         messages.info(request, _("That job had ended already."))

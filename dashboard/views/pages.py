@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
 from typing import Any, cast
 
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
@@ -13,7 +15,7 @@ from django.utils.translation import gettext as _
 from django_htmx.middleware import HtmxDetails
 
 from dashboard.contexts.exports import FORMATS, lines
-from dashboard.models import Registry, User
+from dashboard.models import Registry, Role, User
 from dashboard.registry.references import (
     Digest,
     InvalidReference,
@@ -24,6 +26,7 @@ from dashboard.registry.references import (
     parse_tag,
 )
 from dashboard.services import access as gate
+from dashboard.services import roles
 from dashboard.services.access import Access
 from dashboard.services.audit import Actor
 from dashboard.services.client_address import client_address
@@ -45,14 +48,49 @@ class Request(HttpRequest):
 
 
 def enter(request: HttpRequest, slug: str, section: str = "repositories", budget: float | None = PAGE_BUDGET) -> Access:
-    """The gate to the registry `slug` for this request's person; 404 if there is none. `budget` in seconds."""
-    registry = Registry.objects.filter(slug=slug).first()
-    if registry is None:
-        raise Http404(_("There is no registry “%(slug)s” here.") % {"slug": slug})
+    """The gate to the registry `slug` for this request's person; 404 if there is none for him. `budget` in seconds."""
     typed = cast(Request, request)
-    typed.access = gate.access_to(user=typed.user, registry=registry, budget=budget)
-    typed.section = section
-    return typed.access
+    registry = Registry.objects.filter(slug=slug).first()
+    access = gate.access_to(user=typed.user, registry=registry, budget=budget) if registry else None
+    if access is None or access.grants.anywhere is None:
+        raise Http404(_("There is no registry “%(slug)s” here.") % {"slug": slug})
+    typed.access, typed.section = access, section
+    return access
+
+
+def for_administrators(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A view for those who administer everything; 403 for anybody else."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not roles.administers_everything(request.user):
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def enter_repository(
+    request: HttpRequest,
+    slug: str,
+    repository: str,
+    *,
+    needs: Role = Role.READER,
+    budget: float | None = PAGE_BUDGET,
+) -> tuple[Access, RepositoryName]:
+    """The gate to a repository of the registry `slug`, and its name.
+
+    Where the access rules do not let this person read it, it is not there (RepositoryUnknown, 404); with less than the
+    role that the page `needs` it is forbidden (403).
+    """
+    access = enter(request, slug, budget=budget)
+    name = repository_name(repository)
+    gate.require_by_rules(access, name)
+    typed = cast(Request, request)
+    typed.access = access.within(name)
+    if not access.grants.allow(needs, name):
+        raise PermissionDenied
+    return typed.access, name
 
 
 def repository_name(text: str) -> RepositoryName:

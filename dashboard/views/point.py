@@ -5,7 +5,6 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
@@ -13,11 +12,12 @@ from django.views.decorators.http import require_http_methods
 
 from dashboard.contexts import links
 from dashboard.contexts.pointing import point_page, success, told
+from dashboard.models import Role
 from dashboard.registry.references import Digest, RepositoryName, Tag, is_tag
 from dashboard.services import point_survey, pointing
 from dashboard.services.access import Access
 
-from .pages import actor, digest_text, enter, render_page, repository_name
+from .pages import actor, digest_text, enter_repository, render_page
 
 MAX_TYPED = 200
 SURVEY_BUDGET = 30.0
@@ -28,10 +28,8 @@ EXECUTE_BUDGET = 90.0
 def point(request: HttpRequest, slug: str, repository: str) -> HttpResponse:
     """The page of a digest that is to get a tag, or to get one back."""
     posted = request.method == "POST"
-    access = enter(request, slug, budget=EXECUTE_BUDGET if posted else SURVEY_BUDGET)
-    name = repository_name(repository)
-    if not access.may_delete:
-        raise PermissionDenied
+    budget = EXECUTE_BUDGET if posted else SURVEY_BUDGET
+    access, name = enter_repository(request, slug, repository, needs=Role.DEVELOPER, budget=budget)
     fields = request.POST if posted else request.GET
     digest = digest_text(fields.get("digest", ""))
     typed = fields.get("tag", "").strip()[:MAX_TYPED]

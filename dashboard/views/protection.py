@@ -18,12 +18,11 @@ from dashboard.models import Registry
 from dashboard.services import access as gate
 from dashboard.services import protected_moves, protection
 
-from .pages import actor, enter, render_page
-from .settings_registries import may_change
+from .pages import actor, enter, for_administrators, render_page
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@may_change
+@for_administrators
 def rules(request: HttpRequest, slug: str) -> HttpResponse:
     """The rules of a registry; one is added, or removed with `remove`."""
     registry = get_object_or_404(Registry, slug=slug)
@@ -48,11 +47,13 @@ def rules(request: HttpRequest, slug: str) -> HttpResponse:
 def dismiss(request: HttpRequest, slug: str, move: int) -> HttpResponse:
     """Ends a notice: what the tag points at now is as it should be."""
     access = enter(request, slug)
-    if not access.may_delete:
+    if not access.may_delete_somewhere:
         raise PermissionDenied
     found = protected_moves.open_move(access.registry, move)
     if found is not None:
         gate.require(access, found.repository)
+        if not access.may_delete_in(found.repository):
+            raise PermissionDenied
         if protected_moves.dismiss(move=found, actor=actor(request, access)):
             messages.success(request, _("The notice of %(tag)s was dismissed.") % {"tag": found})
     if found is not None and request.POST.get("to") == "repository":

@@ -77,7 +77,7 @@ def repositories(request: Request, slug: str) -> HttpResponseBase:
 def refresh(request: Request, slug: str) -> HttpResponseBase:
     """Asks for a refresh of the index; with `accept`, one that removes what the shrink guard held back."""
     access = enter(request, slug)
-    if not request.user.is_staff:
+    if not access.administers:
         raise PermissionDenied
     if request.POST.get("accept"):
         IndexState.objects.filter(registry=access.registry).update(shrink_accepted=True)

@@ -13,7 +13,7 @@ from dashboard.contexts.repository_removal import refused_sentence, removed_sent
 from dashboard.services import repository_removal
 from dashboard.storage.removal import RemovalRefused
 
-from .pages import actor, enter, repository_name
+from .pages import actor, enter_repository
 
 BUDGET = 30.0
 
@@ -21,9 +21,8 @@ BUDGET = 30.0
 @require_POST
 def remove(request: HttpRequest, slug: str, repository: str) -> HttpResponse:
     """The button on the page of an emptied repository."""
-    access = enter(request, slug, budget=BUDGET)
-    name = repository_name(repository)
-    if not (access.may_delete and access.user.is_staff):
+    access, name = enter_repository(request, slug, repository, budget=BUDGET)
+    if not access.administers:
         raise PermissionDenied
     typed = request.POST.get("typed", "")[:300]
     try:

@@ -16,14 +16,13 @@ from dashboard.services.index.update import state_of
 from dashboard.services.usage import growth
 from dashboard.services.usage import lists as measured_lists
 
-from .pages import enter, list_query, render_page, repository_name
+from .pages import enter_repository, list_query, render_page
 
 
 @require_safe
 def of_repository(request: HttpRequest, slug: str, repository: str) -> HttpResponse:
     """Its bytes by what needs them, tag by tag, whom it shares with, and how it grew."""
-    access = enter(request, slug)
-    name = repository_name(repository)
+    access, name = enter_repository(request, slug, repository)
     state = state_of(access.registry)
     lists.enter(access, state, name)
     measured = measured_lists.repository(access.registry, name)

@@ -10,8 +10,8 @@ from django.views.decorators.http import require_safe
 
 from dashboard.contexts import exports
 from dashboard.contexts.search import search_page, shown_in_group
-from dashboard.models import Registry
 from dashboard.services import access as gate
+from dashboard.services import roles
 from dashboard.services.index.search import FINDERS, search
 
 from .pages import Request, as_file, export_format, is_fragment, render_page
@@ -23,7 +23,7 @@ MAX_REGISTRIES = 50
 def results(request: HttpRequest) -> HttpResponseBase:
     """`?q=` across every registry; `only=` one group whole. htmx gets the few best of each group, a file gets all."""
     user = cast(Request, request).user
-    registries = list(Registry.objects.all()[:MAX_REGISTRIES])
+    registries = list(roles.registries_for(user)[:MAX_REGISTRIES])
     accesses = [gate.access_to(user=user, registry=row) for row in registries]
     if len(accesses) == 1:
         cast(Request, request).access = accesses[0]

@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import cast
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
@@ -19,13 +18,11 @@ from dashboard.models import Registry
 from dashboard.services import registries, registry_health, registry_removal
 from dashboard.services.index.refresh import ask_for_refresh
 
-from .pages import Request, render_page
-
-may_change = permission_required(registries.CHANGE_PERMISSION, raise_exception=True)
+from .pages import Request, for_administrators, render_page
 
 
 @require_safe
-@may_change
+@for_administrators
 def listed(request: HttpRequest) -> HttpResponse:
     """All registries, the environment's among them."""
     lines = contexts.settings_list(registry_health.standings())
@@ -34,7 +31,7 @@ def listed(request: HttpRequest) -> HttpResponse:
 
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
-@may_change
+@for_administrators
 def new(request: HttpRequest) -> HttpResponse:
     """A registry is described; what it answers is said on its page."""
     return _form(request, Registry(), None)
@@ -42,7 +39,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
-@may_change
+@for_administrators
 def edit(request: HttpRequest, slug: str) -> HttpResponse:
     """A registry is changed, or given a token for its notifications, which is shown in the answer and never again."""
     registry = _registry(slug)
@@ -66,7 +63,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@may_change
+@for_administrators
 def remove(request: HttpRequest, slug: str) -> HttpResponse:
     """What goes with a registry, and the button; the slug has to be typed."""
     registry = _registry(slug)

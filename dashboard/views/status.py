@@ -17,5 +17,5 @@ from .pages import enter, render_page
 def status(request: HttpRequest, slug: str) -> HttpResponse:
     """Looked at afresh each time."""
     access = enter(request, slug, section="status", budget=10.0)
-    more = [status_line(send.told(access.registry))] if access.user.is_staff else []
+    more = [status_line(send.told(access.registry))] if access.administers else []
     return render_page(request, "status.html", {"page": status_page(access, services.look(access), more)})

@@ -18,14 +18,13 @@ from dashboard.services.index.image_strata import made_of
 from dashboard.services.index.update import knows_revisions, state_of
 from dashboard.services.notifications.receive import pulled_since
 
-from .pages import Request, as_file, enter, export_format, list_query, render_page, repository_name
+from .pages import Request, as_file, enter_repository, export_format, list_query, render_page
 
 
 @require_safe
 def tags(request: Request, slug: str, repository: str) -> HttpResponseBase:
     """A page of the tags, checked with its source first; the list alone for htmx; the whole list as a file."""
-    access = enter(request, slug)
-    name = repository_name(repository)
+    access, name = enter_repository(request, slug, repository)
     state = state_of(access.registry)
     lists.enter(access, state, name)
     query = list_query(request, tag_list.COLUMNS, tag_list.DEFAULT_ORDER)

@@ -16,6 +16,7 @@ from dashboard.contexts import links
 from dashboard.contexts.trash import restored, trash_view
 from dashboard.models import Deletion
 from dashboard.services import access as gate
+from dashboard.services.access import Access
 from dashboard.services.audit import Actor
 from dashboard.services.client_address import client_address
 from dashboard.services.collection.live import is_collecting
@@ -44,7 +45,7 @@ def trash(request: HttpRequest, slug: str) -> HttpResponse:
 def restore_chosen(request: HttpRequest, slug: str) -> HttpResponse:
     """Brings back a whole deletion, or some items of the trash."""
     access = enter(request, slug, "trash", budget=RESTORE_BUDGET)
-    if not access.may_delete:
+    if not access.may_delete_somewhere:
         raise PermissionDenied
     if is_collecting(access.registry):
         messages.error(request, _("A garbage collection is running. Try again when it has ended."))
@@ -53,7 +54,7 @@ def restore_chosen(request: HttpRequest, slug: str) -> HttpResponse:
         deletion = get_object_or_404(
             Deletion.objects.select_related("registry"), pk=_uuid(text), registry=access.registry
         )
-        gate.require(access, deletion.repository)
+        _require_restoring(access, deletion.repository)
         items = restore.of_deletion(deletion)
         if len(items) > restore.FEW:
             restore.ask_for(access, deletion)
@@ -63,7 +64,7 @@ def restore_chosen(request: HttpRequest, slug: str) -> HttpResponse:
         ids = [int(each) for each in request.POST.getlist("item") if each.isascii() and each.isdigit()][:MAX_AT_ONCE]
         items = list(kept.in_trash(access.registry).filter(pk__in=ids).select_related("deletion__registry"))
         for name in {item.deletion.repository for item in items}:
-            gate.require(access, name)
+            _require_restoring(access, name)
     if not items:
         raise Http404(_("There is nothing of it in the trash."))
     actor = Actor(access.user.get_username(), client_address(request), access.acting.name)
@@ -75,6 +76,12 @@ def restore_chosen(request: HttpRequest, slug: str) -> HttpResponse:
     context = {"lines": restored(outcomes), "trash_url": links.trash(access.registry)}
     context["restore_url"] = request.path
     return render_page(request, "restored.html", context, status=HTTPStatus.CONFLICT)
+
+
+def _require_restoring(access: Access, repository: str) -> None:
+    gate.require(access, repository)
+    if not access.may_delete_in(repository):
+        raise PermissionDenied
 
 
 def _uuid(text: str) -> uuid.UUID:

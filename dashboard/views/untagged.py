@@ -17,14 +17,13 @@ from dashboard.services.index import lists
 from dashboard.services.index.tag_list import repository_row
 from dashboard.services.index.update import state_of
 
-from .pages import Request, as_file, enter, export_format, list_query, render_page, repository_name
+from .pages import Request, as_file, enter, enter_repository, export_format, list_query, render_page
 
 
 @require_safe
 def of_repository(request: Request, slug: str, repository: str) -> HttpResponseBase:
     """Those of one repository."""
-    access = enter(request, slug)
-    name = repository_name(repository)
+    access, name = enter_repository(request, slug, repository)
     state = state_of(access.registry)
     lists.enter(access, state, name)
     scope = service.Scope(access.registry, state, Visible(Q()), name)
@@ -51,9 +50,10 @@ def _answer(request: Request, access: Access, scope: service.Scope) -> HttpRespo
         )
     request.index_as_of = scope.state.refreshed_at
     found = service.untagged(scope, query, access.session)
-    known = status.capabilities(access) if access.may_delete else None
+    may_delete = access.may_delete if scope.repository else access.may_delete_somewhere
+    known = status.capabilities(access) if may_delete else None
     summary = None
-    if access.may_delete and not scope.repository and found.page.total:
+    if may_delete and not scope.repository and found.page.total:
         summary = untagged_summary.summary(scope, query), untagged_summary.amount(scope, query)
     page = untagged_page(access, scope, query, found, known.deletion if known else Ability.UNKNOWN, summary)
     row = repository_row(access.registry, scope.repository) if scope.repository else None

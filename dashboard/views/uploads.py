@@ -31,7 +31,7 @@ def uploads(request: HttpRequest, slug: str) -> HttpResponse:
 def remove(request: HttpRequest, slug: str) -> HttpResponse:
     """What goes, to be confirmed; with `confirmed` it goes, and the page tells what became of each."""
     access = enter(request, slug, section="storage", budget=BUDGET)
-    if not (access.may_delete and access.user.is_staff):
+    if not access.administers:
         raise PermissionDenied
     chosen = contexts.chosen_of(request.POST.getlist("upload"))
     if not chosen:

@@ -14,7 +14,6 @@ from dashboard.models import AuditEntry, IndexedRepository, Registry
 from dashboard.services.access import Access, Visible
 from dashboard.services.index import lists
 
-
 _Action = AuditEntry.Action
 _OF_PEOPLE = (_Action.SIGN_IN, _Action.ACCESS, _Action.PERSON, _Action.CREDENTIAL, _Action.REGISTRY_USER)
 

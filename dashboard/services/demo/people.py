@@ -1,14 +1,15 @@
-"""The two ordinary people of the demo: one may delete images, the other only looks."""
+"""The two ordinary people of the demo: one is a maintainer, the other only looks, as everybody who signs in may."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from django.contrib.auth.models import Permission
 from django.db import transaction
 
-from dashboard.models import User
+from dashboard.models import AccessRule, Role, User
+from dashboard.services import access_rules
+from dashboard.services.audit import Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,6 @@ PEOPLE = (
 @transaction.atomic
 def make_people(passwords: Mapping[str, str]) -> list[User]:
     """Make (or bring back to their beginnings) those of PEOPLE whose password is given by their user name."""
-    may_delete = Permission.objects.get(content_type__app_label="dashboard", codename="delete_image")
     users = []
     for person in PEOPLE:
         if person.username not in passwords:
@@ -39,6 +39,9 @@ def make_people(passwords: Mapping[str, str]) -> list[User]:
         user.first_name, user.last_name, user.is_active = person.first_name, person.last_name, True
         user.set_password(passwords[person.username])
         user.save()
-        user.user_permissions.set([may_delete] if person.may_delete else [])
+        AccessRule.objects.filter(user=user).delete()
+        if person.may_delete:
+            wanted = access_rules.Wanted(AccessRule.Who.USER, Role.MAINTAINER, user=user)
+            access_rules.add(wanted, actor=Actor(""))
         users.append(user)
     return users

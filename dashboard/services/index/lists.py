@@ -133,11 +133,12 @@ def seen(access: Access, state: IndexState) -> tuple[Visible, RegistryError | No
     except RegistryError as error:
         if not _needs_no_answer(access, state, error):
             raise
-        return Visible(Q()), error
+        return gate.by_rules(access), error
 
 
 def enter(access: Access, state: IndexState, repository: RepositoryName) -> None:
     """Passes who may read `repository`, as far as that can be told. Raises RegistryError for anybody else."""
+    gate.require_by_rules(access, repository)
     try:
         answer = gate.readable(access, [repository])[repository]
         if isinstance(answer, RegistryError):

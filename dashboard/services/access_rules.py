@@ -1,0 +1,131 @@
+"""Giving and taking access: rules are added and removed, each with an entry in the audit; who may do what by them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from dashboard.models import AccessRule, AuditEntry, Registry, Role, User
+from dashboard.registry import patterns
+
+from . import audit
+from .audit import Actor
+
+MAX_RULES = 1000
+EXISTS, TOO_MANY = "exists", "too-many"
+ADDED, REMOVED = "access-added", "access-removed"
+"""Codes in the audit."""
+
+
+class RuleRefused(Exception):
+    """A rule was not added. `code`: EXISTS, TOO_MANY."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A rule to be added: for whom (`user` or `group` where `who` says so), where (None: every registry), which role."""
+
+    who: AccessRule.Who
+    role: Role
+    user: User | None = None
+    group: Group | None = None
+    registry: Registry | None = None
+    pattern: str = patterns.EVERY
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Somebody's role in a repository, and the rule that gives it; None for one who is an administrator by himself."""
+
+    user: User
+    role: Role
+    rule: AccessRule | None
+
+
+def listed() -> QuerySet[AccessRule]:
+    """All rules, those for everybody first, with what they name."""
+    rows = AccessRule.objects.select_related("user", "group", "registry")
+    return rows.order_by("who", "group__name", "user__username", "registry__slug", "pattern", "-role")
+
+
+def add(wanted: Wanted, *, actor: Actor) -> AccessRule:
+    """Adds a rule whose pattern was parsed, and says so in the audit. Raises RuleRefused."""
+    if AccessRule.objects.count() >= MAX_RULES:
+        raise RuleRefused(TOO_MANY)
+    same = {
+        "who": wanted.who,
+        "user": wanted.user,
+        "group": wanted.group,
+        "registry": wanted.registry,
+        "pattern": wanted.pattern,
+    }
+    with transaction.atomic():
+        if AccessRule.objects.filter(**same, role__gte=wanted.role).exists():
+            raise RuleRefused(EXISTS)
+        AccessRule.objects.filter(**same).delete()  # the higher role takes its place
+        rule = AccessRule.objects.create(
+            **same, role=wanted.role, created_at=timezone.now(), created_by=actor.user[:150]
+        )
+        _record(rule, ADDED, actor)
+    return rule
+
+
+def remove(*, pk: int, actor: Actor) -> AccessRule | None:
+    """Removes a rule, and says so in the audit; None where there is none (any more)."""
+    with transaction.atomic():
+        rule = listed().select_for_update(of=("self",)).filter(pk=pk).first()
+        if rule is not None:
+            _record(rule, REMOVED, actor)
+            AccessRule.objects.filter(pk=rule.pk).delete()
+    return rule
+
+
+def who_may(*, registry: Registry, repository: str, role: Role) -> list[Reason]:
+    """Everybody with `role` or more in a repository, by name, each with the rule that gives the highest role."""
+    rules = [
+        rule
+        for rule in listed().filter(Q(registry=registry) | Q(registry=None), role__gte=role).order_by("-role", "pk")
+        if patterns.matches(rule.pattern, repository)
+    ]
+    members: dict[int, set[int]] = {}
+    belongs = User.groups.through.objects.filter(group__in=[rule.group_id for rule in rules if rule.group_id])
+    for group_id, user_id in belongs.values_list("group_id", "user_id"):
+        members.setdefault(group_id, set()).add(user_id)
+    found = []
+    for user in User.objects.filter(is_active=True).order_by("username"):
+        if user.is_superuser:
+            found.append(Reason(user, Role.ADMINISTRATOR, None))
+            continue
+        rule = next((rule for rule in rules if _is_for(rule, user, members)), None)
+        if rule is not None:
+            found.append(Reason(user, Role(rule.role), rule))
+    return found
+
+
+def _is_for(rule: AccessRule, user: User, members: dict[int, set[int]]) -> bool:
+    if rule.user_id is not None:
+        return rule.user_id == user.pk
+    if rule.group_id is not None:
+        return user.pk in members.get(rule.group_id, ())
+    return True
+
+
+def _record(rule: AccessRule, code: str, actor: Actor) -> None:
+    whom = rule.subject or rule.get_who_display()
+    audit.record(
+        actor=actor,
+        action=AuditEntry.Action.ACCESS,
+        outcome=AuditEntry.Outcome.DONE,
+        registry=rule.registry.slug if rule.registry else "",
+        repository=rule.pattern,
+        code=code,
+        reason=f"{Role(rule.role).label}: {whom}",
+    )
