@@ -18,6 +18,7 @@ from dashboard.services.index import tag_names
 from dashboard.services.static_files import collect_if_changed
 from tests.environment import STATE
 from tests.fake_registry import FakeRegistry
+from tests.support.people import let
 
 PASSWORD = "a password that is long enough"
 ANY_DATABASE = (
@@ -65,12 +66,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for name in sorted(counts | skipped):
         note = f" ({skipped[name]} skipped)" if skipped[name] else ""
         terminalreporter.write_line(f"{name:22} {counts[name]:5}{note}")
-
-
-def let(user: User, role: Role, pattern: str = "**") -> AccessRule:
-    """Gives a role in such repositories of every registry."""
-    same = {"who": AccessRule.Who.USER, "user": user, "pattern": pattern, "role": role}
-    return AccessRule.objects.create(**same, created_at=timezone.now())
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -31,7 +31,7 @@ class RuleRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A rule to be added: for whom (`user` or `group` where `who` says so), where (None: every registry), which role."""
+    """A rule to be added: for whom (`user` or `group` where `who` says so), which role, where (None: everywhere)."""
 
     who: AccessRule.Who
     role: Role

@@ -19,6 +19,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models, transaction
 
 from dashboard.models import (
+    AccessRule,
     Alert,
     AuditEntry,
     Collection,
@@ -46,6 +47,7 @@ KEPT: tuple[type[models.Model], ...] = (
     Registry,
     Group,
     User,
+    AccessRule,
     Credential,
     UsageSnapshot,
     RepositoryGrowth,

@@ -84,7 +84,13 @@ def _roles(user: User) -> list[RoleLine]:
         return [RoleLine(Role.ADMINISTRATOR, patterns.EVERY, None)]
     rules = roles.rules_for(user).select_related("registry").order_by("-role", "registry__slug", "pattern")
     found = [RoleLine(Role(rule.role), rule.pattern, rule.registry) for rule in rules[:MAX_ROLES]]
-    return list(dict.fromkeys(found))
+    return [line for line in dict.fromkeys(found) if not any(_says_more(other, line) for other in found)]
+
+
+def _says_more(other: RoleLine, line: RoleLine) -> bool:
+    """Whether `line` goes without saying where `other` is said."""
+    wider = patterns.covers(other.pattern, line.pattern) and other.registry in (None, line.registry)
+    return other != line and other.role >= line.role and wider
 
 
 def _standing(user: User, registry: Registry, row: Credential | None) -> Standing:

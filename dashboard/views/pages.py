@@ -58,6 +58,23 @@ def enter(request: HttpRequest, slug: str, section: str = "repositories", budget
     return access
 
 
+def for_administrators_of_it(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A view with a `slug`, for those who administer that registry; 403 for anybody else, be it there or not."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        registry = Registry.objects.filter(slug=slug).first()
+        if registry is None:
+            allowed = roles.administers_everything(request.user)
+        else:
+            allowed = roles.grants_of(user=request.user, registry=registry).everywhere == Role.ADMINISTRATOR
+        if not allowed:
+            raise PermissionDenied
+        return view(request, slug, *args, **kwargs)
+
+    return guarded
+
+
 def for_administrators(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """A view for those who administer everything; 403 for anybody else."""
 

@@ -34,7 +34,7 @@ def test_the_name_is_forgotten_and_can_be_pushed_to_again(kind: Kind, tmp_path: 
     try:
         with desk_at(client, running.url, client.session()) as desk:
             Registry.objects.filter(pk=desk.registry.pk).update(storage_root=str(running.root), allow_removal=True)
-            User.objects.filter(pk=desk.user.pk).update(is_staff=True)
+            User.objects.filter(pk=desk.user.pk).update(is_superuser=True)
             desk.registry.refresh_from_db()
             desk.user.refresh_from_db()
             mount.note(desk.registry, mount.Verdict(IndexState.Mount.BELONGS))

@@ -44,7 +44,7 @@ def test_an_upload_is_seen_and_removed_once_it_is_abandoned(kind: Kind, tmp_path
             Registry.objects.filter(pk=desk.registry.pk).update(
                 storage_root=str(running.root), allow_upload_removal=True
             )
-            User.objects.filter(pk=desk.user.pk).update(is_staff=True)
+            User.objects.filter(pk=desk.user.pk).update(is_superuser=True)
             desk.registry.refresh_from_db()
             desk.user.refresh_from_db()
             mount.note(desk.registry, mount.Verdict(IndexState.Mount.BELONGS))

@@ -430,10 +430,9 @@ def test_make_run_serves_a_demo_that_people_can_sign_in_to_and_leaves_nothing_be
 
     with closing(sqlite3.connect(f"file:{tmp_path / 'strata.sqlite3'}?mode=ro", uri=True)) as database:
         may_delete = database.execute(
-            "SELECT u.username FROM dashboard_user u JOIN dashboard_user_user_permissions g ON g.user_id = u.id "
-            "JOIN auth_permission p ON p.id = g.permission_id WHERE p.codename = 'delete_image'"
+            "SELECT u.username, r.role FROM dashboard_user u JOIN dashboard_accessrule r ON r.user_id = u.id"
         ).fetchall()
-    assert may_delete == [("maria",)]
+    assert may_delete == [("maria", 3)]
 
     second = Started(tmp_path, first.port)
     try:

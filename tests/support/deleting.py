@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import Permission
-
-from dashboard.models import Deletion, DeletionItem, DeletionPlan, Registry, User
+from dashboard.models import Deletion, DeletionItem, DeletionPlan, Registry, Role, User
 from dashboard.registry.client import RegistryClient, RegistrySession
 from dashboard.registry.errors import ManifestUnknown
 from dashboard.registry.references import RepositoryName
@@ -17,6 +15,7 @@ from dashboard.services import access, connections
 from dashboard.services.access import Access
 from dashboard.services.deletion import execute, plan
 from dashboard.services.deletion.choice import Choice
+from tests.support.people import let
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def desk_at(client: RegistryClient, url: str, session: RegistrySession) -> Itera
     """A desk at the registry behind `client`; `session` looks at it from outside."""
     registry = Registry.objects.create(slug="desk", url=url, public_host=client.name, from_environment=True)
     user = User.objects.create_user("deleter")
-    user.user_permissions.add(Permission.objects.get(codename="delete_image"))
+    let(user, Role.MAINTAINER)
     with connections.clients_made_by(lambda _row: client):
         access.forget()
         yield Desk(registry, User.objects.get(pk=user.pk), session)

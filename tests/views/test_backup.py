@@ -9,11 +9,12 @@ import stat
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from dashboard.models import (
+    AccessRule,
     Credential,
     Deletion,
     DeletionItem,
@@ -21,11 +22,12 @@ from dashboard.models import (
     IndexedRepository,
     PullDay,
     Registry,
+    Role,
     TagPeriod,
     TrashedManifest,
     User,
 )
-from dashboard.services import backup
+from dashboard.services import backup, roles
 from dashboard.services.index.update import read_again
 from tests.fake_registry import FakeRegistry
 
@@ -42,8 +44,8 @@ def ours(maria: User, registry: Registry, fake: FakeRegistry) -> None:
     fake.push_image("team/app", "1.0")
     read_again(registry=registry, names=["team/app"])
     group = Group.objects.create(name="deleters")
-    group.permissions.add(Permission.objects.get(codename="delete_image"))
     maria.groups.add(group)
+    AccessRule.objects.create(who="group", group=group, role=Role.MAINTAINER, pattern="**", created_at=timezone.now())
     credential = Credential(user=maria, registry=registry, username="m", origin=registry.origin, state="accepted")
     credential.checked_at = timezone.now()
     credential.set_secret("a registry's password")
@@ -82,7 +84,7 @@ def test_everything_of_ours_comes_back(tmp_path: Path, maria: User) -> None:
     call_command("restore", file, stdout=out)
     assert out.getvalue().strip() == f"{sum(map(len, before.values()))} rows restored"
     assert {model: list(model._default_manager.order_by("pk").values()) for model in backup.KEPT} == before
-    assert User.objects.get().has_perm("dashboard.delete_image")
+    assert roles.grants_of(user=User.objects.get(), registry=Registry.objects.get()).everywhere == Role.MAINTAINER
     assert Credential.objects.get().secret() == "a registry's password"
     assert not IndexedRepository.objects.exists(), "the index is read again"
     User.objects.create_user("next"), "numbers go on from the highest"

@@ -7,15 +7,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 from selectolax.lexbor import LexborHTMLParser as HTMLParser
 
-from dashboard.models import Deletion, DeletionPlan, Registry, User
+from dashboard.models import Deletion, DeletionPlan, Registry, Role, User
 from dashboard.services import connections
 from dashboard.services.deletion import plan as plans
 from tests.fake_registry import FakeRegistry
+from tests.support.people import let
 from tests.support.token_server import TokenUser
 
 pytestmark = pytest.mark.django_db
@@ -145,9 +145,9 @@ def test_another_persons_plan_is_not_there(
 ) -> None:
     fake.push_image("team/app", "1.0")
     fields = _form(_page(as_maria, "1.0"))
-    jonas.user_permissions.add(Permission.objects.get(codename="delete_image"))
+    let(jonas, Role.MAINTAINER)
     other = Client()
-    other.force_login(User.objects.get(pk=jonas.pk))
+    other.force_login(jonas)
     assert other.post(URL, fields).status_code == 404
     assert list(fake.tags("team/app")) == ["1.0"]
 

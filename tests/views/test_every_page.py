@@ -168,8 +168,8 @@ def test_fault_of_our_own_is_a_page_without_details(
 
 def test_account_page_tells_who_and_what_one_may(registry: Registry, as_maria: Client, as_jonas: Client) -> None:
     maria, jonas = look(as_maria, "/account/"), look(as_jonas, "/account/")
-    assert maria.texts("dl.facts dd")[1] == "yes, where the registry permits it"
-    assert jonas.texts("dl.facts dd")[1] == "no: an administrator can give you the permission"
+    assert maria.texts("main ul.plain li") == ["maintainer everywhere"]
+    assert jonas.texts("main ul.plain li") == ["reader everywhere"]
     assert "without a credential: the registry asks for none" in jonas.text("table.accounts")
     assert not jonas.has("table.accounts a")
     assert not jonas.links(".account-menu a").get("People and permissions")

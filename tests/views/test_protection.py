@@ -6,17 +6,17 @@ import datetime as dt
 from collections.abc import Callable
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dashboard.contexts.protection import MAX_SHOWN
-from dashboard.models import AuditEntry, ProtectedMove, Registry, TagRule, User
+from dashboard.models import AuditEntry, ProtectedMove, Registry, Role, TagRule, User
 from dashboard.services import connections, protection
 from dashboard.services.audit import Actor
 from tests.fake_registry import FakeRegistry
+from tests.support.people import let
 from tests.support.token_server import TokenUser
 
 from .page import Page, look, part, send, words
@@ -132,9 +132,9 @@ def test_who_may_not_change_registries_may_not_set_rules(
     assert as_maria.post(RULES, {"tag_pattern": "v*"}).status_code == 403
     assert as_maria.post(RULES, {"remove": kept.pk}).status_code == 403
     assert list(TagRule.objects.all()) == [kept]
-    jonas.user_permissions.add(Permission.objects.get(codename="change_registry"))
+    let(jonas, Role.ADMINISTRATOR, registry=registry)
     client = Client()
-    client.force_login(User.objects.get(pk=jonas.pk))
+    client.force_login(jonas)
     send(client, RULES, remove=str(kept.pk))
     assert not TagRule.objects.exists()
     assert look(browser, "/settings/registries/nowhere/protection/", 404).status == 404

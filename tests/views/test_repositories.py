@@ -8,13 +8,20 @@ import json
 from collections.abc import Callable
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from dashboard.models import IndexedRepository, IndexState, Job, NotificationState, Registry, UsageSnapshot
+from dashboard.models import (
+    AccessRule,
+    IndexedRepository,
+    IndexState,
+    Job,
+    NotificationState,
+    Registry,
+    UsageSnapshot,
+)
 from dashboard.services import access
 from tests.fake_registry import FakeRegistry
 
@@ -600,11 +607,11 @@ def test_open_a_repository_by_its_name(
     assert not fake.requests
 
 
-def test_every_person_signed_in_may_look(
-    registry: Registry, fake: FakeRegistry, as_maria: Client, index: Index
+def test_every_person_signed_in_may_look_until_the_rule_is_taken_away(
+    registry: Registry, fake: FakeRegistry, as_jonas: Client, index: Index, everybody_reads: AccessRule
 ) -> None:
-    """Looking needs no Django permission; deleting does."""
-    assert Permission.objects.filter(codename="delete_image").exists()
     push(fake, "app")
     index()
-    assert names(look(as_maria, HOME)) == ["app"]
+    assert names(look(as_jonas, HOME)) == ["app"]
+    everybody_reads.delete()
+    look(as_jonas, HOME, 404)

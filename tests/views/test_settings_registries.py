@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client, override_settings
@@ -26,6 +25,7 @@ from dashboard.models import (
     IndexedTag,
     Job,
     Registry,
+    Role,
     TagPeriod,
     TrashedManifest,
     UsageSnapshot,
@@ -37,6 +37,7 @@ from dashboard.services.index.refresh import ask_for_refresh
 from dashboard.services.notifications.tokens import sender
 from dashboard.tasks import run_job
 from tests.fake_registry import FakeRegistry
+from tests.support.people import let
 from tests.support.tls import make_certificates
 
 from .page import Page, look, page_of, send, words
@@ -120,7 +121,9 @@ def test_only_who_may_change_registries_gets_there(
         assert answer.status == 405 or answer.text("h1") == "Not permitted"
     assert not look(as_maria, "/account/").has(f'a[href="{LIST}"]')
     assert Client().get(address).status_code == 302
-    maria.user_permissions.add(Permission.objects.get(codename="change_registry"))
+    let(maria, Role.ADMINISTRATOR, registry=Registry.objects.get())
+    look(as_maria, address, 403)
+    let(maria, Role.ADMINISTRATOR)
     look(as_maria, address)
     assert look(as_maria, "/account/").links(".account-menu a")["Registries"] == LIST
     assert Registry.objects.count() == 1

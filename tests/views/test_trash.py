@@ -6,13 +6,21 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from dashboard.models import AuditEntry, Deletion, DeletionItem, IndexState, Registry, TrashedManifest, User
+from dashboard.models import (
+    AuditEntry,
+    Deletion,
+    DeletionItem,
+    IndexState,
+    Registry,
+    Role,
+    TrashedManifest,
+    User,
+)
 from dashboard.registry.references import parse_repository
 from dashboard.services import protection
 from dashboard.services.audit import Actor
@@ -21,6 +29,7 @@ from dashboard.services.trash import kept, outlook
 from tests.fake_registry import FakeRegistry
 from tests.support.deleting import Desk
 from tests.support.mirror import Mirror
+from tests.support.people import let
 
 from .page import Page, look, page_of, words
 
@@ -41,8 +50,8 @@ def version() -> str:
 def desk(registry: Registry, fake: FakeRegistry) -> Desk:
     """Somebody who deletes at the same registry, without pages."""
     user = User.objects.create_user("deleter")
-    user.user_permissions.add(Permission.objects.get(codename="delete_image"))
-    return Desk(registry, User.objects.get(pk=user.pk), fake.client().session())
+    let(user, Role.MAINTAINER)
+    return Desk(registry, user, fake.client().session())
 
 
 def rows(page: Page) -> list[str]:

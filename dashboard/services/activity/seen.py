@@ -1,7 +1,8 @@
 """What somebody may see of the activity: of a repository that they may not read, nothing.
 
 Where a registry decides repository by repository, a name that the index does not know (any more) cannot be asked about
-for everybody; such rows are for administrators. So are sign-ins of others and what they changed of people, and addresses everywhere.
+for everybody; such rows are for administrators. So are sign-ins of others, what they changed of people, and addresses
+everywhere.
 """
 
 from __future__ import annotations
