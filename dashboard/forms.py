@@ -1,4 +1,4 @@
-"""Forms: signing in, one's own registry credential; a registry, its rules and thresholds as administrators set them."""
+"""Forms: signing in, one's own registry credential; registries, rules and thresholds as administrators set them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.models import Group
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from dashboard.models import Registry, TagRule, Thresholds
-from dashboard.services import protection, registries
+from dashboard.models import AccessRule, Registry, Role, TagRule, Thresholds, User
+from dashboard.registry import patterns
+from dashboard.services import access_rules, protection, registries
 
 HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 MAX_REFRESH_MINUTES = 7 * 24 * 60
@@ -309,3 +311,75 @@ def _without_colon(name: str) -> str:
     if ":" in name:
         raise forms.ValidationError(_("A registry's user name has no colon."))
     return name
+
+
+class AccessRuleForm(forms.Form):
+    """A rule of access: for whom, which role, in which repositories of which registry. `wanted` once it is valid."""
+
+    who = forms.ChoiceField(label=_("For"), choices=AccessRule.Who.choices)
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=150,
+        required=False,
+        help_text=_("Of the user or the group; empty for everybody and for visitors."),
+    )
+    role = forms.TypedChoiceField(label=_("Role"), choices=Role.choices, coerce=int)
+    pattern = forms.CharField(
+        label=_("Repositories"),
+        max_length=patterns.MAX_PATTERN,
+        initial=patterns.EVERY,
+        help_text=_(
+            "** is all of them, team-a/** all below team-a, team-a/* those right below it, team-*/api one of several."
+        ),
+    )
+    registry = forms.ModelChoiceField(
+        label=_("Registry"), queryset=Registry.objects.all(), required=False, empty_label=_("every registry")
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.widget.attrs["class"] = "field"
+            if name in ("name", "pattern"):
+                field.widget.attrs |= {"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}
+
+    def clean_pattern(self) -> str:
+        """The pattern as it is kept."""
+        try:
+            return patterns.parse_pattern(self.cleaned_data["pattern"])
+        except patterns.InvalidPattern:
+            raise forms.ValidationError(
+                _(
+                    "No repository can be like that: names in lower case, at most one * in each part, "
+                    "and ** as the last part alone."
+                )
+            ) from None
+
+    def clean(self) -> dict[str, Any]:
+        """That the user or group is there, and that visitors only read."""
+        data = super().clean() or self.cleaned_data
+        who, name = data.get("who"), data.get("name", "")
+        if who == AccessRule.Who.USER and not (user := User.objects.like(name).first()):
+            self.add_error("name", _("There is no user of that name."))
+        elif who == AccessRule.Who.USER:
+            data["user"] = user
+        elif who == AccessRule.Who.GROUP and not (group := Group.objects.filter(name=name).first()):
+            self.add_error("name", _("There is no group of that name."))
+        elif who == AccessRule.Who.GROUP:
+            data["group"] = group
+        if who == AccessRule.Who.VISITORS and data.get("role", Role.READER) != Role.READER:
+            self.add_error("role", _("Visitors may only read."))
+        return data
+
+    @property
+    def wanted(self) -> access_rules.Wanted:
+        """What was asked for."""
+        data = self.cleaned_data
+        return access_rules.Wanted(
+            who=AccessRule.Who(data["who"]),
+            role=Role(data["role"]),
+            user=data.get("user"),
+            group=data.get("group"),
+            registry=data["registry"],
+            pattern=data["pattern"],
+        )

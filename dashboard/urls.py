@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 
 from dashboard.views import (
+    access,
     accounts,
     activity,
     blob,
@@ -73,6 +74,8 @@ urlpatterns = [
     path("account/", accounts.account, name="account"),
     path("account/theme/", accounts.theme, name="theme"),
     path("account/credentials/<slug:slug>/", accounts.credential, name="credential"),
+    path("settings/access/", access.rules, name="access-rules"),
+    path("settings/access/check/", access.check, name="access-check"),
     path("settings/registries/", settings_registries.listed, name="registries"),
     path("settings/registries/new/", settings_registries.new, name="new-registry"),
     path("settings/registries/<slug:slug>/", settings_registries.edit, name="edit-registry"),

@@ -74,6 +74,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "zone": timezone.get_current_timezone_name(),
         "debug": settings.DEBUG,
         "access": access,
+        "may_look": request.user.is_authenticated or getattr(request, "is_visitor", False),
         "administers_everything": SimpleLazyObject(lambda: roles.administers_everything(request.user)),
         "registry": access.registry if access else None,
         "home_url": links.repositories(access.registry) if access else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.contrib.auth.models import Group
@@ -9,13 +10,14 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from dashboard.models import AccessRule, AuditEntry, Registry, Role, User
+from dashboard.models import AccessRule, AuditEntry, IndexedRepository, Registry, Role, User
 from dashboard.registry import patterns
 
-from . import audit
+from . import audit, roles
 from .audit import Actor
 
 MAX_RULES = 1000
+MAX_SEEN = 500
 EXISTS, TOO_MANY = "exists", "too-many"
 ADDED, REMOVED = "access-added", "access-removed"
 """Codes in the audit."""
@@ -48,6 +50,15 @@ class Reason:
     user: User
     role: Role
     rule: AccessRule | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Repositories with somebody's role; `more` follow. `of_all`: how many he may see, of how many there are."""
+
+    lines: Sequence[tuple[str, Role]]
+    more: bool
+    of_all: tuple[int, int]
 
 
 def listed() -> QuerySet[AccessRule]:
@@ -86,6 +97,17 @@ def remove(*, pk: int, actor: Actor) -> AccessRule | None:
             _record(rule, REMOVED, actor)
             AccessRule.objects.filter(pk=rule.pk).delete()
     return rule
+
+
+def seen_by(*, user: User, registry: Registry, contains: str = "") -> Seen:
+    """What of a registry's index the rules let somebody see, each repository with his role, in the order of names."""
+    grants = roles.grants_of(user=user, registry=registry)
+    rows = IndexedRepository.objects.filter(registry=registry, read_at__isnull=False)
+    allowed = rows.filter(grants.having(Role.READER))
+    shown = allowed.filter(name__contains=contains) if contains else allowed
+    names = list(shown.order_by("sort_key").values_list("name", flat=True)[: MAX_SEEN + 1])
+    lines = [(name, role) for name in names[:MAX_SEEN] if (role := grants.role_in(name)) is not None]
+    return Seen(lines, more=len(names) > MAX_SEEN, of_all=(allowed.count(), rows.count()))
 
 
 def who_may(*, registry: Registry, repository: str, role: Role) -> list[Reason]:

@@ -130,7 +130,8 @@ def default_credential(registry: Registry) -> ClientCredential | None:
 
 def own_credential(user: User, registry: Registry) -> tuple[ClientCredential | None, OwnCredential]:
     """A person's own credential if it can be used now, and if not, why."""
-    stored = Credential.objects.filter(user=user, registry=registry).select_related("registry").first()
+    rows = Credential.objects.filter(user=user.pk, registry=registry)  # a visitor has none
+    stored = rows.select_related("registry").first()
     if stored is None:
         return None, OwnCredential.MISSING
     if stored.origin != registry.origin:

@@ -1,0 +1,192 @@
+"""The rules of access as administrators see them, and who may do what by them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.urls import reverse
+from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext as _
+
+from dashboard.models import AccessRule, Registry, Role, User
+from dashboard.registry import patterns
+from dashboard.services.access_rules import EXISTS, MAX_RULES, TOO_MANY, Reason, Seen
+
+from . import links
+from .formats import legible
+
+MEANINGS = {
+    Role.READER: gettext_lazy("sees the repositories and pulls"),
+    Role.DEVELOPER: gettext_lazy("also gives tags and moves them"),
+    Role.MAINTAINER: gettext_lazy("also deletes and restores"),
+    Role.ADMINISTRATOR: gettext_lazy("also protects tags, scans, collects garbage"),
+}
+_REFUSALS = {
+    EXISTS: gettext_lazy("There is that rule already, or one that gives more."),
+    TOO_MANY: gettext_lazy("There are %(n)s rules, the most that is possible. Groups need fewer."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLine:
+    """A rule in the list. `name` is "" for everybody and visitors, `url` says what that user may; "" for the others."""
+
+    pk: int
+    whom: str
+    name: str
+    url: str
+    role: str
+    meaning: str
+    pattern: str
+    everywhere: bool
+    registry: str
+    words: str
+    created_at: dt.datetime
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RulesPage:
+    """Everything that access_rules.html shows beside its form."""
+
+    lines: Sequence[RuleLine]
+    roles: Sequence[tuple[str, str]]
+    check_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLine:
+    """A repository, and the role that somebody has in it."""
+
+    name: str
+    url: str
+    role: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonLine:
+    """Somebody with a role in the repository, and what gives it."""
+
+    user: str
+    url: str
+    role: str
+    meaning: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPage:
+    """Everything that access_check.html shows. `lines` and `reasons` are None where that was not asked."""
+
+    url: str
+    rules_url: str
+    registries: Sequence[tuple[str, str, bool]]
+    host: str
+    person: str
+    known: bool
+    disabled: bool
+    contains: str
+    lines: Sequence[SeenLine] | None
+    more: bool
+    of_all: tuple[int, int]
+    repository: str
+    reasons: Sequence[ReasonLine] | None
+
+
+def rules_page(rules: Iterable[AccessRule]) -> RulesPage:
+    """The view model of the rules."""
+    return RulesPage(
+        lines=[_rule_line(rule) for rule in rules],
+        roles=[(str(role.label), str(MEANINGS[role])) for role in Role],
+        check_url=reverse("access-check"),
+    )
+
+
+def check_page(
+    *,
+    registries: Sequence[Registry],
+    registry: Registry | None,
+    person: str,
+    user: User | None,
+    contains: str,
+    seen: Seen | None,
+    repository: str,
+    reasons: Sequence[Reason] | None,
+) -> CheckPage:
+    """The view model of who may do what."""
+    return CheckPage(
+        url=reverse("access-check"),
+        rules_url=reverse("access-rules"),
+        registries=[(each.slug, each.public_host, each == registry) for each in registries],
+        host=registry.public_host if registry else "",
+        person=user.username if user else person,
+        known=user is not None,
+        disabled=user is not None and not user.is_active,
+        contains=contains,
+        lines=None
+        if seen is None or registry is None
+        else [SeenLine(name, links.repository(registry, name), *_role(role)) for name, role in seen.lines],
+        more=seen.more if seen else False,
+        of_all=seen.of_all if seen else (0, 0),
+        repository=repository,
+        reasons=None if reasons is None else [_reason_line(reason, registry) for reason in reasons],
+    )
+
+
+def in_words(rule: AccessRule) -> str:
+    """A rule as a phrase."""
+    values = {
+        "whom": legible(_whom(rule), 150),
+        "role": Role(rule.role).label,
+        "pattern": rule.pattern,
+        "registry": rule.registry,
+    }
+    if rule.registry is None:
+        return gettext("%(whom)s is %(role)s of %(pattern)s on every registry") % values
+    return gettext("%(whom)s is %(role)s of %(pattern)s on %(registry)s") % values
+
+
+def refusal(code: str) -> str:
+    """Why a rule was not added."""
+    return str(_REFUSALS[code]) % {"n": MAX_RULES}
+
+
+def _whom(rule: AccessRule) -> str:
+    if rule.group:
+        return _("group %(name)s") % {"name": rule.group.name}
+    return rule.subject or str(rule.get_who_display())
+
+
+def _rule_line(rule: AccessRule) -> RuleLine:
+    role, meaning = _role(Role(rule.role))
+    return RuleLine(
+        pk=rule.pk,
+        whom=str(rule.get_who_display()),
+        name=legible(rule.subject, 150),
+        url=links.with_query(reverse("access-check"), person=rule.user.username) if rule.user else "",
+        role=role,
+        meaning=meaning,
+        pattern=rule.pattern,
+        everywhere=rule.pattern == patterns.EVERY,
+        registry=str(rule.registry or ""),
+        words=in_words(rule),
+        created_at=rule.created_at,
+        created_by=legible(rule.created_by, 150),
+    )
+
+
+def _reason_line(reason: Reason, registry: Registry | None) -> ReasonLine:
+    query = {"person": reason.user.username, "registry": registry.slug if registry else ""}
+    return ReasonLine(
+        legible(reason.user.username, 150),
+        links.with_query(reverse("access-check"), **query),
+        *_role(reason.role),
+        in_words(reason.rule) if reason.rule else _("administrator of everything"),
+    )
+
+
+def _role(role: Role) -> tuple[str, str]:
+    return str(role.label), str(MEANINGS[role])

@@ -1,0 +1,76 @@
+"""The page where administrators give and take access, and the one that says who may do what."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from dashboard.contexts.access import check_page, in_words, refusal, rules_page
+from dashboard.forms import AccessRuleForm
+from dashboard.models import Registry, Role, User
+from dashboard.registry.references import is_repository
+from dashboard.services import access_rules
+
+from .pages import actor, for_administrators, render_page
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@for_administrators
+def rules(request: HttpRequest) -> HttpResponse:
+    """The rules; one is added, or removed with `remove`."""
+    if request.method == "POST" and "remove" in request.POST:
+        return _remove(request)
+    form = AccessRuleForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            rule = access_rules.add(form.wanted, actor=actor(request))
+        except access_rules.RuleRefused as refused:
+            form.add_error(None, refusal(refused.code))
+        else:
+            messages.success(request, _("From now on: %(rule)s.") % {"rule": in_words(rule)})
+            return redirect("access-rules")
+    page = rules_page(access_rules.listed())
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
+    return render_page(request, "access_rules.html", {"page": page, "form": form}, status=status)
+
+
+@require_safe
+@for_administrators
+def check(request: HttpRequest) -> HttpResponse:
+    """What one person can see and do, or who may do something in one repository, as the address asks."""
+    registry = Registry.objects.filter(slug=request.GET.get("registry", "")).first() or Registry.objects.first()
+    person = request.GET.get("person", "").replace("\0", "").strip()[:150]
+    repository = request.GET.get("repository", "").replace("\0", "").strip()[:255]
+    contains = request.GET.get("name", "").replace("\0", "").strip()[:200]
+    user = User.objects.like(person).first() if person else None
+    seen = reasons = None
+    if registry is not None and user is not None:
+        seen = access_rules.seen_by(user=user, registry=registry, contains=contains)
+    if registry is not None and is_repository(repository):
+        reasons = access_rules.who_may(registry=registry, repository=repository, role=Role.READER)
+    page = check_page(
+        registries=list(Registry.objects.all()[:100]),
+        registry=registry,
+        person=person,
+        user=user,
+        contains=contains,
+        seen=seen,
+        repository=repository,
+        reasons=reasons,
+    )
+    return render_page(request, "access_check.html", {"page": page})
+
+
+def _remove(request: HttpRequest) -> HttpResponse:
+    text = request.POST["remove"]
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise Http404(_("There is no such rule."))
+    rule = access_rules.remove(pk=int(text), actor=actor(request))
+    if rule is not None:
+        messages.success(request, _("No longer: %(rule)s.") % {"rule": in_words(rule)})
+    return redirect("access-rules")
