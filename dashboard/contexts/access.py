@@ -35,6 +35,7 @@ class RuleLine:
 
     pk: int
     whom: str
+    kind: str
     name: str
     url: str
     role: str
@@ -165,6 +166,7 @@ def _rule_line(rule: AccessRule) -> RuleLine:
     return RuleLine(
         pk=rule.pk,
         whom=str(rule.get_who_display()),
+        kind={AccessRule.Who.USER: _("user"), AccessRule.Who.GROUP: _("group")}.get(AccessRule.Who(rule.who), ""),
         name=legible(rule.subject, 150),
         url=links.with_query(reverse("access-check"), person=rule.user.username) if rule.user else "",
         role=role,

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django_htmx.http import HttpResponseClientRedirect
 
 from dashboard.contexts.errors import problem_of
 from dashboard.models import Registry
-from dashboard.registry.errors import RegistryError, Unauthorized
+from dashboard.registry.errors import Forbidden, NotFound, RegistryError, Unauthorized
 from dashboard.services.access import Access
 from dashboard.services.connections import ActingWith, OwnCredential
 from dashboard.storage.errors import StorageError
@@ -20,6 +22,7 @@ from dashboard.storage.errors import StorageError
 from .pages import is_fragment, render_page
 
 logger = logging.getLogger(__name__)
+_NOT_FOR_VISITORS = (PermissionDenied, Http404, NotFound, Unauthorized, Forbidden)
 _NOT_ACCEPTED = frozenset({"credential-refused", "token-server-refused"})
 
 
@@ -34,7 +37,12 @@ class ProblemPages:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """A page for an error of registry or storage; None for any other. A fragment's problem takes the whole page."""
+        """A page for an error of registry or storage; None for any other. A fragment's problem takes the whole page.
+
+        A visitor is led to sign in, whether something is not there or not for him.
+        """
+        if getattr(request, "is_visitor", False) and isinstance(exception, _NOT_FOR_VISITORS):
+            return redirect_to_login(request.get_full_path())
         if not isinstance(exception, RegistryError | StorageError):
             return None
         if is_fragment(request):

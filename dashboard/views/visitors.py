@@ -6,23 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from dashboard.registry.errors import Forbidden, NotFound, Unauthorized
 from dashboard.services import roles
 
 _VISITED = ("", "search/", "registries/")
 """What the addresses of pages begin with that are read alone: the root, the search, and registries."""
-_NOT_FOR_THEM = (PermissionDenied, Http404, NotFound, Unauthorized, Forbidden)
 
 
 class SignInOrVisit(LoginRequiredMiddleware):
     """Middleware: who has not signed in is led to do so, unless it is a page that visitors may read.
 
-    What is not there for a visitor, and what is forbidden, leads to sign in as well, and so tells nothing.
+    What is not there for a visitor, and what is forbidden, leads to sign in as well (problems.py): it tells nothing.
     """
 
     def process_view(
@@ -39,12 +35,6 @@ class SignInOrVisit(LoginRequiredMiddleware):
         if not roles.registries_for(request.user).exists():
             return answer
         request.is_visitor = True  # type: ignore[attr-defined]  # asked below
-        return None
-
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Leads a visitor to sign in."""
-        if getattr(request, "is_visitor", False) and isinstance(exception, _NOT_FOR_THEM):
-            return redirect_to_login(request.get_full_path())
         return None
 
 
