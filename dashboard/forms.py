@@ -14,7 +14,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from dashboard.models import AccessRule, Registry, Role, TagRule, Thresholds, User
-from dashboard.registry import patterns
+from dashboard.registry import docker_config, patterns
 from dashboard.services import access_rules, protection, registries
 
 HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
@@ -383,3 +383,30 @@ class AccessRuleForm(forms.Form):
             registry=data["registry"],
             pattern=data["pattern"],
         )
+
+
+class DockerConfigForm(forms.Form):
+    """Docker's config.json, as a file or pasted. What was given never comes back in the page."""
+
+    file = forms.FileField(label=_("File"), required=False, max_length=255, allow_empty_file=True)
+    text = forms.CharField(
+        label=_("or its content"),
+        required=False,
+        max_length=docker_config.MAX_BYTES,
+        widget=forms.Textarea(attrs={"class": "field mono", "rows": 6, "autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """The content of whichever was given."""
+        data = super().clean() or self.cleaned_data
+        given = data.get("file")
+        if given:
+            if given.size > docker_config.MAX_BYTES:
+                raise forms.ValidationError({"file": _("The file is too large.")})
+            try:
+                data["text"] = given.read().decode()
+            except UnicodeDecodeError:
+                raise forms.ValidationError({"file": _("The file is no text.")}) from None
+        if not data.get("text") and not self.errors:
+            raise forms.ValidationError({"text": _("Choose the file, or paste its content.")})
+        return data

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from dashboard.models import Registry
-from dashboard.registry import patterns
+from dashboard.registry import docker_config, patterns
 from dashboard.services.connections import OwnCredential
 from dashboard.services.credentials import Account, RoleLine, Standing
 
@@ -25,6 +25,7 @@ class RegistryLine:
     checked_at: dt.datetime | None
     kept: bool
     url: str
+    login: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class AccountPage:
     origin: str
     roles: Sequence[str]
     registries: Sequence[RegistryLine]
+    takes_own: bool
 
 
 def account_page(account: Account) -> AccountPage:
@@ -44,6 +46,7 @@ def account_page(account: Account) -> AccountPage:
         origin=account.origin,
         roles=[_role(line) for line in account.roles],
         registries=[_line(standing) for standing in account.standings],
+        takes_own=any(standing.registry.act_with == Registry.ActWith.OWN for standing in account.standings),
     )
 
 
@@ -64,5 +67,8 @@ def _line(standing: Standing) -> RegistryLine:
         own=standing.own,
         checked_at=standing.checked_at,
         kept=standing.kept,
+        login=docker_config.snippet(registry.public_host, standing.acts_as)
+        if standing.own and standing.acts_as
+        else "",
         url=reverse("credential", args=[registry.slug]) if registry.act_with == Registry.ActWith.OWN else "",
     )

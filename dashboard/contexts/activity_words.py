@@ -82,6 +82,7 @@ _TRIED: Mapping[str, Promise] = {
 }
 _DEEDS: Mapping[str, Promise] = {
     "access-added": _("gave access"),
+    "credential-imported": _("took their credential over from Docker"),
     "access-removed": _("took access away"),
     "rule-added": _("added a rule"),
     "rule-removed": _("removed a rule"),
