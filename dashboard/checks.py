@@ -85,7 +85,7 @@ def registry_is_well_described(**_: Any) -> list[CheckMessage]:
     if settings.REGISTRY_ACT_WITH not in Registry.ActWith.values:
         found.append(
             Error(
-                "DASHBOARD_REGISTRY_ACT_WITH is neither own nor default.",
+                "DASHBOARD_REGISTRY_ACT_WITH is neither own nor group nor default.",
                 hint="Set it to own or default.",
                 id="dashboard.E005",
             )

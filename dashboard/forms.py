@@ -410,3 +410,15 @@ class DockerConfigForm(forms.Form):
         if not data.get("text") and not self.errors:
             raise forms.ValidationError({"text": _("Choose the file, or paste its content.")})
         return data
+
+
+class GroupCredentialForm(CredentialForm):
+    """A group, and its name and password on a registry."""
+
+    group = forms.ModelChoiceField(label=_("Group"), queryset=Group.objects.order_by("name"))
+
+    field_order = ("group", "username", "password")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["group"].widget.attrs["class"] = "field"

@@ -22,6 +22,8 @@ class RegistryLine:
     host: str
     acts_as: str
     own: OwnCredential | None
+    group: str
+    by_group: bool
     checked_at: dt.datetime | None
     kept: bool
     url: str
@@ -65,6 +67,8 @@ def _line(standing: Standing) -> RegistryLine:
         host=registry.public_host,
         acts_as=standing.acts_as,
         own=standing.own,
+        group=standing.group,
+        by_group=registry.act_with == Registry.ActWith.GROUP,
         checked_at=standing.checked_at,
         kept=standing.kept,
         login=docker_config.snippet(registry.public_host, standing.acts_as)

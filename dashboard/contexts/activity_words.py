@@ -82,6 +82,8 @@ _TRIED: Mapping[str, Promise] = {
 }
 _DEEDS: Mapping[str, Promise] = {
     "access-added": _("gave access"),
+    "group-credential-set": _("set the credential of a group"),
+    "group-credential-removed": _("removed the credential of a group"),
     "credential-imported": _("took their credential over from Docker"),
     "access-removed": _("took access away"),
     "rule-added": _("added a rule"),

@@ -41,7 +41,7 @@ class RegistryState:
 def state_of(standing: Standing) -> RegistryState:
     """The view model of one line."""
     registry = standing.registry
-    by_person = registry.act_with == Registry.ActWith.OWN
+    by_person = registry.act_with != Registry.ActWith.DEFAULT
     shown = standing.repositories is not None and standing.as_of is not None and not by_person
     return RegistryState(
         slug=registry.slug,

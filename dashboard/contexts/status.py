@@ -137,9 +137,10 @@ def _authentication(access: Access, status: Status) -> Line:
     verdict = schemes[status.ping.scheme]
     who = {
         ActingWith.OWN: _("You act as %(name)s, your own credential."),
+        ActingWith.GROUP: _("You act as %(name)s, the credential of your group %(group)s."),
         ActingWith.DEFAULT: _("Everybody here acts as %(name)s, the default credential."),
         ActingWith.NOBODY: _("You act without a credential."),
-    }[access.acting.acting_with] % {"name": access.acting.name}
+    }[access.acting.acting_with] % {"name": access.acting.name, "group": access.acting.group}
     if status.ping.status == _OK:
         if status.ping.scheme is AuthScheme.NONE:
             return Line(
@@ -153,6 +154,8 @@ def _authentication(access: Access, status: Status) -> Line:
     fix = (
         _("Set your credential on the account page.")
         if access.registry.act_with == Registry.ActWith.OWN
+        else _("An administrator can set the credential of your group under Registries.")
+        if access.registry.act_with == Registry.ActWith.GROUP
         else _("Set DASHBOARD_REGISTRY_USERNAME and DASHBOARD_REGISTRY_PASSWORD.")
         if access.registry.from_environment
         else _("Enter another default credential under Registries.")

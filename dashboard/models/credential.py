@@ -1,8 +1,9 @@
-"""Credentials: a person's own name and password on a registry."""
+"""Credentials: the name and password of a person, or of a group, on a registry."""
 
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -11,7 +12,7 @@ from .registry import Registry
 
 
 class Credential(models.Model):
-    """A person's own credential on a registry: encrypted, bound to the registry's origin, never shown again."""
+    """The credential of a person or of a group on a registry: encrypted, bound to its origin, never shown again."""
 
     class State(models.TextChoices):
         """What the registry said of it when it was last asked."""
@@ -19,7 +20,10 @@ class Credential(models.Model):
         ACCEPTED = "accepted", _("accepted")
         REFUSED = "refused", _("refused")
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="credentials")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="credentials"
+    )
+    group = models.ForeignKey(Group, null=True, blank=True, on_delete=models.CASCADE, related_name="credentials")
     registry = models.ForeignKey(Registry, on_delete=models.CASCADE, related_name="credentials")
     origin = models.CharField(max_length=500)
     username = models.CharField(max_length=255)
@@ -31,7 +35,12 @@ class Credential(models.Model):
         verbose_name = _("credential")
         verbose_name_plural = _("credentials")
         constraints = [
-            models.UniqueConstraint(fields=["user", "registry"], name="one_credential_per_person_and_registry")
+            models.UniqueConstraint(fields=["user", "registry"], name="one_credential_per_person_and_registry"),
+            models.UniqueConstraint(fields=["group", "registry"], name="one_credential_per_group_and_registry"),
+            models.CheckConstraint(
+                name="credential_of_a_person_or_a_group",
+                condition=models.Q(user=None, group__isnull=False) | models.Q(group=None, user__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -24,9 +24,10 @@ class Registry(models.Model):
     """
 
     class ActWith(models.TextChoices):
-        """Which credential people act with: their own or the registry's default; never one in place of the other."""
+        """Which credential people act with: their own, their group's or the default; never one in place of another."""
 
         OWN = "own", _("each person's own credential")
+        GROUP = "group", _("the credential of a group of theirs")
         DEFAULT = "default", _("the default credential")
 
     slug = models.CharField(max_length=64, unique=True, validators=[RegexValidator(rf"\A{SLUG_PATTERN}\Z")])

@@ -1,8 +1,9 @@
 """Connections: the one client of each registry in this process, and as whom a person acts on it.
 
-People act with their own credential or with the registry's default one, as the registry says; never with one in place
-of the other. Background work always uses the default credential. A default credential whose password cannot be had
-stays that credential: its sessions refuse, with the reason, and ask nothing; nobody acts as nobody in its place.
+People act with their own credential, with that of a group of theirs or with the registry's default one, as the registry
+says; never with one in place of another. Background work always uses the default credential. A default credential whose
+password cannot be had stays that credential: its sessions refuse, with the reason, and ask nothing; nobody acts as
+nobody in its place.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ class ActingWith(StrEnum):
     """Whose credential a session uses."""
 
     OWN = "own"
+    GROUP = "group"
     DEFAULT = "default"
     NOBODY = "nobody"
 
 
 class OwnCredential(StrEnum):
-    """Why somebody acts as nobody where people act with their own credential."""
+    """Why somebody acts as nobody where people act with their own credential, or with that of a group of theirs."""
 
     USABLE = "usable"
     MISSING = "missing"
@@ -50,13 +52,17 @@ class OwnCredential(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """As whom somebody acts on a registry: the session, whose credential it uses, and its name there ("" = nobody)."""
+    """As whom somebody acts on a registry: the session, whose credential it uses, and its name there ("" = nobody).
+
+    `group` is the name of the group whose credential it is.
+    """
 
     registry: Registry
     session: RegistrySession
     acting_with: ActingWith
     name: str
     own: OwnCredential | None = None
+    group: str = ""
 
 
 _clients: dict[tuple[int, str, str, str], RegistryClient] = {}
@@ -132,9 +138,26 @@ def own_credential(user: User, registry: Registry) -> tuple[ClientCredential | N
     """A person's own credential if it can be used now, and if not, why."""
     rows = Credential.objects.filter(user=user.pk, registry=registry)  # a visitor has none
     stored = rows.select_related("registry").first()
+    return _usable(stored)
+
+
+def group_credential(user: User, registry: Registry) -> tuple[ClientCredential | None, OwnCredential, str]:
+    """The credential of a group of theirs, and its name: of several that can be used the first by name.
+
+    Where none can be used, why that of the first group that has one cannot; MISSING where no group has one.
+    """
+    rows = Credential.objects.filter(group__in=user.groups.values("pk"), registry=registry)
+    found = [
+        (*_usable(row), str(row.group)) for row in rows.select_related("registry", "group").order_by("group__name")
+    ]
+    usable = [each for each in found if each[0] is not None]
+    return next(iter(usable or found), (None, OwnCredential.MISSING, ""))
+
+
+def _usable(stored: Credential | None) -> tuple[ClientCredential | None, OwnCredential]:
     if stored is None:
         return None, OwnCredential.MISSING
-    if stored.origin != registry.origin:
+    if stored.origin != stored.registry.origin:
         return None, OwnCredential.MOVED
     if stored.state != Credential.State.ACCEPTED:
         return None, OwnCredential.REFUSED
@@ -148,6 +171,12 @@ def acting(*, user: User, registry: Registry, budget: float | None = PAGE_BUDGET
     """As whom `user` acts on `registry`; `budget` in seconds for everything the session asks."""
     if registry.act_with == Registry.ActWith.DEFAULT:
         return background(registry=registry, budget=budget)
+    if registry.act_with == Registry.ActWith.GROUP:
+        credential, own, group = group_credential(user, registry)
+        session = client_for(registry).session(credential, budget=budget)
+        if credential is None:
+            return Acting(registry, session, ActingWith.NOBODY, "", own, group)
+        return Acting(registry, session, ActingWith.GROUP, credential.username, own, group)
     credential, own = own_credential(user, registry)
     session = client_for(registry).session(credential, budget=budget)
     if credential is None:

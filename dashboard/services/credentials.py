@@ -6,21 +6,24 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from django.contrib.auth.models import Group
 from django.db import models
 from django.utils import timezone
 
-from dashboard.models import Credential, Registry, Role, User, encryption
+from dashboard.models import AuditEntry, Credential, Registry, Role, User, encryption
 from dashboard.registry import patterns
 from dashboard.registry.auth import AuthScheme
 from dashboard.registry.auth import Credential as ClientCredential
 from dashboard.registry.errors import RegistryError
 
-from . import access, connections, roles
+from . import access, audit, connections, roles
+from .audit import Actor
 from .connections import OwnCredential
 
 BUDGET = 15.0
 MAX_REGISTRIES = 100
 MAX_ROLES = 100
+MAX_GROUPS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +39,15 @@ class Verdict:
 class Standing:
     """As whom a person acts on a registry.
 
-    `acts_as` is the name there ("" for nobody), `own` is None where the default credential is used; `kept` says whether
+    `acts_as` is the name there ("" for nobody), `own` is None where the default credential is used, and says
+    how that of `group` stands where people act with a group's; `kept` says whether
     a credential of theirs is stored, and `checked_at` when the registry last answered about it.
     """
 
     registry: Registry
     acts_as: str
     own: OwnCredential | None
+    group: str
     kept: bool
     checked_at: dt.datetime | None
 
@@ -102,6 +107,7 @@ def _standing(user: User, registry: Registry, row: Credential | None) -> Standin
         registry=registry,
         acts_as=acting.name or (row.username if row else ""),
         own=own,
+        group=acting.group,
         kept=row is not None,
         checked_at=row.checked_at if row else None,
     )
@@ -128,12 +134,52 @@ def keep(*, user: User, registry: Registry, username: str, password: str) -> Ver
 def store(*, user: User, registry: Registry, username: str, password: str) -> Credential:
     """Keeps a credential that the registry has just accepted."""
     row = Credential.objects.filter(user=user, registry=registry).first() or Credential(user=user, registry=registry)
-    row.origin, row.username = registry.origin, username
+    return _keep(row, username, password)
+
+
+def _keep(row: Credential, username: str, password: str) -> Credential:
+    row.origin, row.username = row.registry.origin, username
     row.state, row.checked_at = Credential.State.ACCEPTED, timezone.now()
     row.set_secret(password)
     row.save()
     access.forget()
     return row
+
+
+def keep_for_group(*, group: Group, registry: Registry, username: str, password: str, actor: Actor) -> Verdict:
+    """Verifies the credential of a group and, if it is accepted, keeps it in place of its earlier one."""
+    verdict = verify(registry=registry, username=username, password=password)
+    if verdict.accepted and not verdict.needless:
+        row = Credential.objects.filter(group=group, registry=registry).first()
+        _keep(row or Credential(group=group, registry=registry), username, password)
+        _note(actor, registry, "group-credential-set", f"{group.name}: {username}")
+    return verdict
+
+
+def remove_of_group(*, group: Group, registry: Registry, actor: Actor) -> bool:
+    """Forgets the credential of a group; whether there was one."""
+    count, _ = Credential.objects.filter(group=group, registry=registry).delete()
+    access.forget()
+    if count:
+        _note(actor, registry, "group-credential-removed", group.name)
+    return count > 0
+
+
+def of_groups(registry: Registry) -> list[tuple[Group, Credential | None]]:
+    """Every group, by name, with its credential on a registry; at most MAX_GROUPS."""
+    kept = {row.group_id: row for row in Credential.objects.filter(registry=registry, group__isnull=False)}
+    return [(group, kept.get(group.pk)) for group in Group.objects.order_by("name")[:MAX_GROUPS]]
+
+
+def _note(actor: Actor, registry: Registry, code: str, reason: str) -> None:
+    audit.record(
+        actor=actor,
+        action=AuditEntry.Action.CREDENTIAL,
+        outcome=AuditEntry.Outcome.DONE,
+        registry=registry.slug,
+        code=code,
+        reason=reason,
+    )
 
 
 def check_again(*, user: User, registry: Registry) -> Verdict | None:

@@ -23,7 +23,7 @@ from .pages import Request, actor, render_page
 @require_http_methods(["GET", "HEAD", "POST"])
 def take_over(request: HttpRequest) -> HttpResponse:
     """What was pasted or chosen is verified entry by entry; nothing of it comes back in the page."""
-    form = DockerConfigForm(request.POST or None, request.FILES or None)
+    form = DockerConfigForm(request.POST, request.FILES) if request.method == "POST" else DockerConfigForm()
     lines: list[TakenLine] | None = None
     if form.is_valid():
         try:

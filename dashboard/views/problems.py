@@ -62,11 +62,13 @@ def credential_question(request: HttpRequest, access: Access) -> HttpResponse:
     url = reverse("credential", args=[access.registry.slug])
     usable = access.acting.own == OwnCredential.USABLE
     own = OwnCredential.REFUSED if usable else access.acting.own
-    return render_page(request, "credential_needed.html", {"own": own, "credential_url": url}, status=403)
+    by_group = access.registry.act_with == Registry.ActWith.GROUP
+    context = {"own": own, "credential_url": url, "by_group": by_group, "group": access.acting.group}
+    return render_page(request, "credential_needed.html", context, status=403)
 
 
 def _wants_own_credential(access: Access, refusal: Unauthorized) -> bool:
-    """Where people act with their own: there is none, or the registry no longer accepts it (not: it lacks a right)."""
-    if access.registry.act_with != Registry.ActWith.OWN:
+    """Where people act with their own or a group's: there is none, or it is refused now (not: it lacks a right)."""
+    if access.registry.act_with == Registry.ActWith.DEFAULT:
         return False
     return access.acting.acting_with == ActingWith.NOBODY or refusal.reason in _NOT_ACCEPTED

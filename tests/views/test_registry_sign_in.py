@@ -125,6 +125,7 @@ def test_password_is_kept_as_the_persons_own_credential(
 ) -> None:
     sign_in(client, "ada", SECRET)
     row = Credential.objects.get()
+    assert row.user is not None
     assert (row.user.username, row.registry, row.username, row.state, row.secret()) == (
         "ada",
         open_door,

@@ -118,10 +118,13 @@ def _session_of(row: Deletion) -> RegistrySession | None:
     """A session with the very credential that began the deletion; None if it cannot be had."""
     if row.acted_with == ActingWith.DEFAULT:
         acting = connections.background(registry=row.registry, budget=BUDGET)
-    elif row.acted_with == ActingWith.OWN:
+    elif row.acted_with in (ActingWith.OWN, ActingWith.GROUP):
         if row.user is None:
             return None
-        credential, _ = connections.own_credential(row.user, row.registry)
+        if row.acted_with == ActingWith.OWN:
+            credential, _ = connections.own_credential(row.user, row.registry)
+        else:
+            credential, _, _ = connections.group_credential(row.user, row.registry)
         if credential is None or credential.username != row.acted_as:
             return None
         return connections.client_for(row.registry).session(credential, budget=BUDGET)
