@@ -33,6 +33,7 @@ from .job import Job
 from .people import User
 from .protection import ProtectedMove, TagRule
 from .registry import Registry
+from .set_up import SetUpCode
 from .usage import (
     LargeBlob,
     MeasuredNamespace,
@@ -82,6 +83,7 @@ __all__ = [
     "RepositoryGrowth",
     "RequestTally",
     "Role",
+    "SetUpCode",
     "TagPeriod",
     "TagRule",
     "Thresholds",

@@ -28,7 +28,7 @@ from dashboard.contexts.frame import THEME_COOKIE, THEMES
 from dashboard.forms import CredentialForm, SignInForm
 from dashboard.models import Registry, User
 from dashboard.models.encryption import SecretUnreadable
-from dashboard.services import credentials, throttle
+from dashboard.services import credentials, set_up, throttle
 
 from .pages import enter, is_fragment, render_page
 
@@ -47,6 +47,8 @@ class SignIn(LoginView):
         """For a fragment whose session ended, the whole page goes to sign in."""
         if is_fragment(request):
             return HttpResponseClientRedirect(request.get_full_path())
+        if request.method == "GET" and set_up.is_needed():
+            return redirect("set-up")
         return super().dispatch(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def test_one_that_the_registry_accepts_is_what_its_members_act_with(
     give(browser, team)
     fake.forget_requests()
     assert look(as_maria, HOME).has(f'a[href="{HOME}team/app/"]')
-    assert "as team-a, the credential of your group Team A" in look(as_maria, "/account/").text("table.accounts")
+    assert "the credential of your group Team A" in look(as_maria, "/account/").text("table.accounts")
     assert "the credential of your group Team A" in look(as_maria, f"{HOME}-/status/").text("main")
     page = look(as_maria, f"{HOME}team/app/-/delete/?tag=1.0")
     assert "Acting as team-a on registry.test:5000" in page.text("main")

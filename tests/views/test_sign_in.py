@@ -23,7 +23,7 @@ from .page import look, send
 
 LOGIN = "/accounts/login/"
 DIGEST = "sha256:" + "a" * 64
-OPEN = {LOGIN, "/healthz", "/readyz", "/events/default/", "/metrics"}
+OPEN = {LOGIN, "/set-up/", "/healthz", "/readyz", "/events/default/", "/metrics"}
 """Open on purpose (some want a token of their own); whatever else answers without sign-in fails a test."""
 NAMES = {"slug": "default", "repository": "team/app", "tag": "1.0", "digest": DIGEST, "app_label": "auth"}
 NAMES["job"] = NAMES["deletion"] = "00000000-0000-0000-0000-000000000000"
@@ -52,7 +52,9 @@ def _routes(patterns: list[URLPattern | URLResolver], base: str) -> Iterator[str
             yield route
 
 
-def test_everything_but_a_few_addresses_needs_sign_in(client: Client, registry: Registry, fake: FakeRegistry) -> None:
+def test_everything_but_a_few_addresses_needs_sign_in(
+    client: Client, registry: Registry, fake: FakeRegistry, jonas: User
+) -> None:
     for address in sorted(set(addresses()) - OPEN):
         for method in (client.get, client.post):
             chain = [location for location, _ in method(address, follow=True).redirect_chain]
@@ -118,7 +120,7 @@ def test_somebody_signed_in_is_led_on(as_jonas: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_fragment_whose_session_ended_takes_the_whole_page_to_sign_in(client: Client) -> None:
+def test_fragment_whose_session_ended_takes_the_whole_page_to_sign_in(client: Client, jonas: User) -> None:
     response = client.get("/registries/default/?name=x", headers={"HX-Request": "true"}, follow=True)
     assert response.content == b""
     assert response.headers["HX-Redirect"] == "/accounts/login/?next=%2Fregistries%2Fdefault%2F%3Fname%3Dx"
