@@ -85,6 +85,9 @@ _DEEDS: Mapping[str, Promise] = {
     "access-removed": _("took access away"),
     "rule-added": _("added a rule"),
     "rule-removed": _("removed a rule"),
+    "locked-out": _("was locked out after too many failures"),
+    "password-changed": _("changed the own password"),
+    "password-confirmed": _("gave the password again"),
     "notice-dismissed": _("dismissed the notice of a move"),
 }
 _METHODS: Mapping[str, Promise] = {

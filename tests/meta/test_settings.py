@@ -71,6 +71,12 @@ WRONG = [
     ("E009", {"ALERT_WEBHOOK_URL": "https://me:secret@hooks.example.com/"}),
     ("E010", {"ALERT_EMAILS": ["ops@example.com", "ops"]}),
     ("E011", {"GC_COMMAND": "gc-compose"}), ("E011", {"GC_COMMAND": "/nowhere/gc"}), ("E011", {"GC_COMMAND": __file__}),
+    ("E013", {"PROXY_USER_HEADER": "X-Forwarded-User"}),
+    ("E013", {"PROXY_USER_HEADER": "X-Forwarded-User", "PROXY_ADDRESSES": ["10.0.0.5", "proxy"]}),
+    ("E014", {"OIDC_ISSUER": "login.example.com"}), ("E014", {"OIDC_ISSUER": "https://me:secret@login.example.com"}),
+    ("E014", {"OIDC_ISSUER": "https://login.example.com", "OIDC_CLIENT_ID": "strata"}),
+    ("E014", {"OIDC_ISSUER": "https://login.example.com", "OIDC_CLIENT_SECRET": "x"}),
+    ("E015", {"SIGN_IN_GROUPS": ["ci-*"]}), ("E015", {"SIGN_IN_GROUPS": ["*=all", "=robots"]}),
     ("W001", {"REGISTRY_URL": ""}),
 ]  # fmt: skip
 
