@@ -1,9 +1,9 @@
 # Strata in a container: two stages, so that the image holds the locked packages and no installer's leftovers.
 
 FROM python:3.11-slim AS packages
-COPY requirements.txt requirements-postgresql.txt requirements-s3.txt /tmp/
+COPY requirements.txt requirements-postgresql.txt requirements-s3.txt requirements-oidc.txt /tmp/
 RUN python3 -m venv --without-pip /opt/strata
-RUN python3 -m pip --python /opt/strata/bin/python install --no-cache-dir --no-compile --disable-pip-version-check --require-hashes -r /tmp/requirements.txt -r /tmp/requirements-postgresql.txt -r /tmp/requirements-s3.txt
+RUN python3 -m pip --python /opt/strata/bin/python install --no-cache-dir --no-compile --disable-pip-version-check --require-hashes -r /tmp/requirements.txt -r /tmp/requirements-postgresql.txt -r /tmp/requirements-s3.txt -r /tmp/requirements-oidc.txt
 RUN /opt/strata/bin/python -m compileall -q -j 0 /opt/strata/lib
 
 FROM python:3.11-slim

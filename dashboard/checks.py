@@ -2,11 +2,13 @@
 
 dashboard.E001 SECRET_KEY missing · E002 credential keys missing or malformed · E003 registry address · E004 slug ·
 E005 who people act with · E006 CA file · E007 storage root · E008 base URL · E009 webhook of alerts ·
-E010 mail addresses of alerts · E011 program of collections · E012 bucket · W001 no registry
+E010 mail addresses of alerts · E011 program of collections · E012 bucket · E013 proxy that signs people in ·
+E014 provider that signs people in · E015 groups of those who sign in with a registry's password · W001 no registry
 """
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +20,7 @@ from django.core.validators import validate_email
 
 from dashboard.models import Registry
 from dashboard.registry import webhook
-from dashboard.services import registries
+from dashboard.services import proxy_signin, registries, sign_in_groups
 from dashboard.services.collection.ask import is_program
 
 MIN_SECRET_LENGTH = 32
@@ -133,6 +135,52 @@ def alerts_can_be_sent(**_: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register
+def proxy_can_be_told_from_others(**_: Any) -> list[CheckMessage]:
+    """DASHBOARD_PROXY_USER_HEADER and DASHBOARD_PROXY_ADDRESSES: anybody can send a header."""
+    if not settings.PROXY_USER_HEADER:
+        return []
+    if not settings.PROXY_ADDRESSES:
+        text = "DASHBOARD_PROXY_USER_HEADER is set, and DASHBOARD_PROXY_ADDRESSES does not say from whom to believe it."
+    elif not all(proxy_signin.network(address) for address in settings.PROXY_ADDRESSES):
+        text = "DASHBOARD_PROXY_ADDRESSES holds something that is no address and no network."
+    else:
+        return []
+    return [Error(text, hint="The addresses that the proxy connects from, such as 10.0.0.5.", id="dashboard.E013")]
+
+
+@register
+def provider_is_well_described(**_: Any) -> list[CheckMessage]:
+    """The variables of OpenID Connect, and the extra that they need."""
+    if not settings.OIDC_ISSUER:
+        return []
+    if not webhook.is_address(settings.OIDC_ISSUER):
+        text, hint = "DASHBOARD_OIDC_ISSUER is not an http or https address.", "For example https://login.example.com"
+    elif not settings.OIDC_CLIENT_ID or not settings.OIDC_CLIENT_SECRET:
+        text = "DASHBOARD_OIDC_ISSUER is set without DASHBOARD_OIDC_CLIENT_ID or DASHBOARD_OIDC_CLIENT_SECRET."
+        hint = "Both come from the provider, where the dashboard is entered as a client."
+    elif find_spec("mozilla_django_oidc") is None:
+        text = "DASHBOARD_OIDC_ISSUER is set, and what it needs is not installed."
+        hint = "pip install --require-hashes -r requirements.txt -r requirements-oidc.txt"
+    else:
+        return []
+    return [Error(text, hint=hint, id="dashboard.E014")]
+
+
+@register
+def sign_in_groups_can_be_read(**_: Any) -> list[CheckMessage]:
+    """DASHBOARD_SIGN_IN_GROUPS."""
+    if all(sign_in_groups.parsed(text) for text in settings.SIGN_IN_GROUPS):
+        return []
+    return [
+        Error(
+            "DASHBOARD_SIGN_IN_GROUPS holds something that is not a pattern, an equals sign and a group.",
+            hint="For example ci-*=robots, *=registry-users",
+            id="dashboard.E015",
+        )
+    ]
 
 
 def _is_mail_address(text: str) -> bool:

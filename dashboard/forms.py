@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm, SetPasswordMixin
+from django.contrib.auth.forms import AuthenticationForm, SetPasswordForm, SetPasswordMixin
 from django.contrib.auth.models import Group
+from django.contrib.auth.password_validation import password_validators_help_texts
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
@@ -59,6 +60,36 @@ class CredentialForm(forms.Form):
     def clean_username(self) -> str:
         """A colon would end the name in HTTP Basic."""
         return _without_colon(str(self.cleaned_data["username"]))
+
+
+class ConfirmForm(forms.Form):
+    """The password of whoever is signed in, once more."""
+
+    password = forms.CharField(
+        label=_("Password"),
+        max_length=4096,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"class": "field", "autocomplete": "current-password", "autofocus": True}),
+    )
+
+
+class PasswordForm(SetPasswordForm):  # type: ignore[type-arg]  # generic for the type checker alone
+    """The old password, and a new one twice, held against the password rules."""
+
+    field_order = ("old_password", "new_password1", "new_password2")
+    old_password = forms.CharField(
+        label=_("Password until now"),
+        max_length=4096,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["class"] = "field"
+        # Django's own help is a list in HTML; ours is a sentence.
+        self.fields["new_password1"].help_text = " ".join(password_validators_help_texts())
 
 
 class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the type checker alone

@@ -63,8 +63,9 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "dashboard.views.visitors.SignInOrVisit",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "dashboard.views.proxy_sign_in.ProxySignIn",
+    "dashboard.views.visitors.SignInOrVisit",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -111,6 +112,7 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
     "dashboard.services.registry_signin.RegistryBackend",
+    "dashboard.services.proxy_signin.ProxyBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -121,6 +123,21 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+PROXY_USER_HEADER = env.text("DASHBOARD_PROXY_USER_HEADER")
+PROXY_GROUPS_HEADER = env.text("DASHBOARD_PROXY_GROUPS_HEADER")
+PROXY_ADDRESSES = env.words("DASHBOARD_PROXY_ADDRESSES")
+OIDC_ISSUER = env.text("DASHBOARD_OIDC_ISSUER")
+OIDC_CLIENT_ID = env.text("DASHBOARD_OIDC_CLIENT_ID")
+OIDC_CLIENT_SECRET = env.secret("DASHBOARD_OIDC_CLIENT_SECRET")
+OIDC_NAME = env.text("DASHBOARD_OIDC_NAME") or urlsplit(OIDC_ISSUER).hostname or ""
+OIDC_USERNAME_CLAIM = env.text("DASHBOARD_OIDC_USERNAME_CLAIM", "preferred_username") or "preferred_username"
+OIDC_GROUPS_CLAIM = env.text("DASHBOARD_OIDC_GROUPS_CLAIM")
+OIDC_GROUPS = env.words("DASHBOARD_OIDC_GROUPS")
+OIDC_SCOPES = env.text("DASHBOARD_OIDC_SCOPES", "openid profile") or "openid profile"
+if OIDC_ISSUER:  # what it is made of is an extra
+    AUTHENTICATION_BACKENDS.append("dashboard.services.oidc_signin.OidcBackend")
+SIGN_IN_GROUPS = env.words("DASHBOARD_SIGN_IN_GROUPS")
+
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
@@ -130,6 +147,7 @@ AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_NEVER_LOCKOUT_GET = True  # passwords come by POST; a provider's refusal comes back by GET and is no guess
 AXES_LOCKOUT_CALLABLE = "dashboard.views.accounts.locked_out"
 AXES_CLIENT_IP_CALLABLE = "dashboard.services.client_address.client_address"
 AXES_ENABLE_ACCESS_FAILURE_LOG = False

@@ -19,7 +19,13 @@ PYTHON = VENV / "bin" / "python"
 OLDEST_PYTHON = (3, 11)
 REQUIREMENTS = {
     "run": ("requirements.txt",),
-    "development": ("requirements.txt", "requirements-postgresql.txt", "requirements-s3.txt", "requirements-dev.txt"),
+    "development": (
+        "requirements.txt",
+        "requirements-postgresql.txt",
+        "requirements-s3.txt",
+        "requirements-oidc.txt",
+        "requirements-dev.txt",
+    ),
 }
 
 

@@ -18,7 +18,7 @@ OPTIONS = (
     "--strip-extras",
 )
 
-NAMES = ("requirements", "requirements-postgresql", "requirements-s3", "requirements-dev")
+NAMES = ("requirements", "requirements-postgresql", "requirements-s3", "requirements-oidc", "requirements-dev")
 """In this order: each is constrained by those before it, so that all of them can be installed together."""
 
 

@@ -36,6 +36,7 @@ class AccountPage:
 
     username: str
     origin: str
+    password_url: str
     roles: Sequence[str]
     registries: Sequence[RegistryLine]
     takes_own: bool
@@ -46,6 +47,7 @@ def account_page(account: Account) -> AccountPage:
     return AccountPage(
         username=account.username,
         origin=account.origin,
+        password_url=reverse("password") if account.has_password else "",
         roles=[_role(line) for line in account.roles],
         registries=[_line(standing) for standing in account.standings],
         takes_own=any(standing.registry.act_with == Registry.ActWith.OWN for standing in account.standings),

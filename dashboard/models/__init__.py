@@ -30,7 +30,7 @@ from .index import (
     RepositoryBlob,
 )
 from .job import Job
-from .people import User
+from .people import ExternalIdentity, User
 from .protection import ProtectedMove, TagRule
 from .registry import Registry
 from .set_up import SetUpCode
@@ -58,6 +58,7 @@ __all__ = [
     "Deletion",
     "DeletionItem",
     "DeletionPlan",
+    "ExternalIdentity",
     "IndexState",
     "IndexedBlob",
     "IndexedManifest",

@@ -51,3 +51,25 @@ class User(AbstractUser):
         if isinstance(fields, Iterable) and "username" in (names := set(fields)):
             kwargs["update_fields"] = names | {"canonical_username"}
         super().save(*args, **kwargs)  # type: ignore[arg-type]  # passed through unchanged
+
+
+class ExternalIdentity(models.Model):
+    """Whom a user is for those who sign people in elsewhere: an OpenID Connect provider, or a proxy in front.
+
+    The subject decides, never a name: names are changed and given to others. `groups` are the names of those
+    memberships that came from there at the last sign-in; they go when they are not told any more.
+    """
+
+    issuer = models.CharField(max_length=500)
+    subject = models.CharField(max_length=255)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
+    groups = models.JSONField(default=list, blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("identity elsewhere")
+        verbose_name_plural = _("identities elsewhere")
+        constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="one_user_for_each_subject")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} ({self.issuer})"

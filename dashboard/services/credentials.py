@@ -63,10 +63,14 @@ class RoleLine:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A person, where they come from ("" = made here), what they may do, and how they stand with each registry."""
+    """A person, where they come from ("" = made here), what they may do, and how they stand with each registry.
+
+    `has_password`: they have one here.
+    """
 
     username: str
     origin: str
+    has_password: bool
     roles: Sequence[RoleLine]
     standings: Sequence[Standing]
 
@@ -77,6 +81,7 @@ def account_of(*, user: User) -> Account:
     return Account(
         username=user.username,
         origin=str(user.origin_registry or ""),
+        has_password=user.has_usable_password(),
         roles=_roles(user),
         standings=[
             _standing(user, registry, kept.get(registry.pk)) for registry in roles.registries_for(user)[:MAX_REGISTRIES]

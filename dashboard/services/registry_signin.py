@@ -19,7 +19,7 @@ from dashboard.models import Registry, User
 from dashboard.registry.auth import Credential as ClientCredential
 from dashboard.registry.errors import RegistryError
 
-from . import connections, credentials
+from . import connections, credentials, external_people, sign_in_groups
 
 BUDGET = 10.0
 _OK, _ASKS = 200, 401
@@ -76,4 +76,5 @@ def _welcome(registry: Registry, known: User | None, username: str, password: st
             return None
         known = user
     credentials.store(user=known, registry=registry, username=username, password=password)
+    external_people.give_groups(known, sign_in_groups.groups_of(username))
     return known

@@ -16,11 +16,13 @@ from dashboard.models import Registry, Role, User
 from dashboard.registry.references import is_repository
 from dashboard.services import access_rules
 
+from .confirm import confirmed_to_change
 from .pages import actor, for_administrators, render_page
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_administrators
+@confirmed_to_change
 def rules(request: HttpRequest) -> HttpResponse:
     """The rules; one is added, or removed with `remove`."""
     if request.method == "POST" and "remove" in request.POST:

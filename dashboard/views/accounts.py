@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
@@ -25,12 +26,13 @@ from django_htmx.http import HttpResponseClientRedirect
 from dashboard.contexts.account import account_page
 from dashboard.contexts.errors import problem_of
 from dashboard.contexts.frame import THEME_COOKIE, THEMES
-from dashboard.forms import CredentialForm, SignInForm
+from dashboard.forms import CredentialForm, PasswordForm, SignInForm
 from dashboard.models import Registry, User
 from dashboard.models.encryption import SecretUnreadable
-from dashboard.services import credentials, set_up, throttle
+from dashboard.services import credentials, passwords, set_up, throttle
 
-from .pages import enter, is_fragment, render_page
+from .confirm import confirmed_recently
+from .pages import actor, enter, is_fragment, render_page
 
 YEAR = 365 * 24 * 3600
 
@@ -52,9 +54,13 @@ class SignIn(LoginView):
         return super().dispatch(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Adds the registries whose users may sign in here."""
-        return super().get_context_data(**kwargs) | {
-            "sign_in_registries": list(Registry.objects.filter(sign_in=True)[:10])
+        """Adds the registries whose users may sign in here, and the provider that signs people in."""
+        found = super().get_context_data(**kwargs)
+        there = f"{reverse('oidc')}?{urlencode({'next': found['next']})}" if settings.OIDC_ISSUER else ""
+        return found | {
+            "sign_in_registries": list(Registry.objects.filter(sign_in=True)[:10]),
+            "oidc_url": there,
+            "oidc_name": settings.OIDC_NAME,
         }
 
     def form_invalid(self, form: Any) -> HttpResponse:
@@ -107,8 +113,27 @@ def theme(request: HttpRequest) -> HttpResponse:
     return response
 
 
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+def password(request: HttpRequest) -> HttpResponse:
+    """Changes the password of somebody who has one here. The old one is throttled as at signing in."""
+    user = cast(User, request.user)
+    if not user.has_usable_password():
+        raise Http404(_("You have no password here: it is changed where you sign in with it."))
+    form = PasswordForm(user, request.POST if request.method == "POST" else None)
+    if form.is_valid() and not passwords.is_right(request, user=user, password=form.cleaned_data["old_password"]):
+        form.add_error("old_password", _("That is not your password."))
+    if form.is_valid():
+        passwords.change(request, user=user, password=form.cleaned_data["new_password1"], actor=actor(request))
+        messages.success(request, _("Your password was changed. Other sessions of yours have ended."))
+        return redirect("account")
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
+    return render_page(request, "password.html", {"form": form}, status=status)
+
+
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
+@confirmed_recently
 def credential(request: HttpRequest, slug: str) -> HttpResponse:
     """Sets, verifies again or removes a person's own credential on a registry."""
     access = enter(request, slug, section="account")

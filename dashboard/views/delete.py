@@ -18,11 +18,12 @@ from dashboard.contexts.repository_removal import removal_box
 from dashboard.models import Deletion, DeletionPlan, Role
 from dashboard.registry.references import RepositoryName
 from dashboard.services import access as gate
-from dashboard.services import repository_removal
+from dashboard.services import confirmed, repository_removal
 from dashboard.services.access import Access
 from dashboard.services.client_address import client_address
 from dashboard.services.deletion import choice, execute, plan, recover
 
+from .confirm import ask
 from .pages import enter_repository, render_page
 
 PLAN_BUDGET = 30.0
@@ -124,6 +125,8 @@ def _execute(request: HttpRequest, access: Access, name: RepositoryName) -> Http
         registry=access.registry,
         repository=name,
     )
+    if plan.is_bulk(made) and not confirmed.is_recent(request):
+        return ask(request, f"{links.delete_path(access.registry, name)}?{made.choice}")
     try:
         row = execute.execute(
             access,

@@ -15,12 +15,14 @@ from dashboard.forms import DockerConfigForm
 from dashboard.registry import docker_config
 from dashboard.services import credential_import
 
+from .confirm import confirmed_to_change
 from .pages import Request, actor, render_page
 
 
 @sensitive_variables("entries")
 @sensitive_post_parameters("text")
 @require_http_methods(["GET", "HEAD", "POST"])
+@confirmed_to_change
 def take_over(request: HttpRequest) -> HttpResponse:
     """What was pasted or chosen is verified entry by entry; nothing of it comes back in the page."""
     form = DockerConfigForm(request.POST, request.FILES) if request.method == "POST" else DockerConfigForm()

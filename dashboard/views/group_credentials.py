@@ -18,12 +18,14 @@ from dashboard.forms import GroupCredentialForm
 from dashboard.models import Registry
 from dashboard.services import credentials
 
+from .confirm import confirmed_to_change
 from .pages import actor, for_administrators_of_it, render_page
 
 
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_administrators_of_it
+@confirmed_to_change
 def group_credentials(request: HttpRequest, slug: str) -> HttpResponse:
     """The groups and how their credentials stand; one is verified and set, or removed with `remove`."""
     registry = get_object_or_404(Registry, slug=slug)

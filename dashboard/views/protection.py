@@ -18,11 +18,13 @@ from dashboard.models import Registry
 from dashboard.services import access as gate
 from dashboard.services import protected_moves, protection
 
+from .confirm import confirmed_to_change
 from .pages import actor, enter, for_administrators_of_it, render_page
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_administrators_of_it
+@confirmed_to_change
 def rules(request: HttpRequest, slug: str) -> HttpResponse:
     """The rules of a registry; one is added, or removed with `remove`."""
     registry = get_object_or_404(Registry, slug=slug)

@@ -18,6 +18,7 @@ from dashboard.models import Registry
 from dashboard.services import registries, registry_health, registry_removal
 from dashboard.services.index.refresh import ask_for_refresh
 
+from .confirm import confirmed_recently
 from .pages import Request, for_administrators, render_page
 
 
@@ -32,6 +33,7 @@ def listed(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
 @for_administrators
+@confirmed_recently
 def new(request: HttpRequest) -> HttpResponse:
     """A registry is described; what it answers is said on its page."""
     return _form(request, Registry(), None)
@@ -40,6 +42,7 @@ def new(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
 @for_administrators
+@confirmed_recently
 def edit(request: HttpRequest, slug: str) -> HttpResponse:
     """A registry is changed, or given a token for its notifications, which is shown in the answer and never again."""
     registry = _registry(slug)
@@ -64,6 +67,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @for_administrators
+@confirmed_recently
 def remove(request: HttpRequest, slug: str) -> HttpResponse:
     """What goes with a registry, and the button; the slug has to be typed."""
     registry = _registry(slug)

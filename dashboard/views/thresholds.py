@@ -15,11 +15,13 @@ from dashboard.forms import ThresholdsForm
 from dashboard.models import Registry, Thresholds
 from dashboard.services.alerts import raise_and_end, shown
 
+from .confirm import confirmed_to_change
 from .pages import for_administrators_of_it, render_page
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_administrators_of_it
+@confirmed_to_change
 def thresholds(request: HttpRequest, slug: str) -> HttpResponse:
     """What is watched, what is passed now, and what was told of it."""
     registry = get_object_or_404(Registry, slug=slug)

@@ -71,6 +71,12 @@ WRONG = [
     ("E009", {"ALERT_WEBHOOK_URL": "https://me:secret@hooks.example.com/"}),
     ("E010", {"ALERT_EMAILS": ["ops@example.com", "ops"]}),
     ("E011", {"GC_COMMAND": "gc-compose"}), ("E011", {"GC_COMMAND": "/nowhere/gc"}), ("E011", {"GC_COMMAND": __file__}),
+    ("E013", {"PROXY_USER_HEADER": "X-Forwarded-User"}),
+    ("E013", {"PROXY_USER_HEADER": "X-Forwarded-User", "PROXY_ADDRESSES": ["10.0.0.5", "proxy"]}),
+    ("E014", {"OIDC_ISSUER": "login.example.com"}), ("E014", {"OIDC_ISSUER": "https://me:secret@login.example.com"}),
+    ("E014", {"OIDC_ISSUER": "https://login.example.com", "OIDC_CLIENT_ID": "strata"}),
+    ("E014", {"OIDC_ISSUER": "https://login.example.com", "OIDC_CLIENT_SECRET": "x"}),
+    ("E015", {"SIGN_IN_GROUPS": ["ci-*"]}), ("E015", {"SIGN_IN_GROUPS": ["*=all", "=robots"]}),
     ("W001", {"REGISTRY_URL": ""}),
 ]  # fmt: skip
 
@@ -163,7 +169,7 @@ def test_bootstrap_follows_the_environment() -> None:
         bootstrap()
     assert dict(Registry.objects.values_list("slug", "from_environment")) == {"main": False, "second": True}
     with override_settings(REGISTRY_URL=""):
-        assert bootstrap() == ["registry: none configured"]
+        assert bootstrap()[0] == "registry: none configured"
     assert not Registry.objects.filter(from_environment=True).exists(), "and no default credential belongs to it"
 
 

@@ -202,6 +202,7 @@ def test_packages_are_installed_with_hashes_and_again_only_when_a_lock_file_chan
     assert "requirements.txt" in installed
     assert "requirements-postgresql.txt" in installed
     assert "requirements-s3.txt" in installed
+    assert "requirements-oidc.txt" in installed
     assert "requirements-dev.txt" in installed
     (elsewhere / "requirements-dev.txt").write_text("new==1\n")
     assert environment.main(["run"]) == 0

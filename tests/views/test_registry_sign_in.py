@@ -10,7 +10,7 @@ import httpx
 import pytest
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import Group
-from django.test import Client, RequestFactory
+from django.test import Client, RequestFactory, override_settings
 
 from dashboard.models import Credential, Registry, User
 from dashboard.services import connections, registry_signin
@@ -161,6 +161,36 @@ def test_signing_in_again_changes_no_rank(open_door: Registry, client: Client) -
     sign_in(client, "ada", SECRET)
     user.refresh_from_db()
     assert (user.is_staff, user.is_superuser, list(user.groups.all()), user.password) == (True, False, [group], before)
+
+
+def test_groups_by_pattern_of_the_name(open_door: Registry, client: Client) -> None:
+    own = Group.objects.create(name="robots")
+    groups = ["ci-*=robots", "a*=a-team", "*=registry-users", "A*=others", "ada=a-team", "broken"]
+    with override_settings(SIGN_IN_GROUPS=groups):
+        sign_in(client, "ada", SECRET)
+        user = User.objects.get()
+        assert sorted(user.groups.values_list("name", flat=True)) == ["a-team", "registry-users"]
+        user.groups.set([own])
+        client.logout()
+        sign_in(client, "ada", SECRET)
+    assert sorted(user.groups.values_list("name", flat=True)) == ["a-team", "registry-users", "robots"]
+
+
+def test_changed_registry_password_is_followed_and_the_old_one_is_worth_nothing(
+    open_door: Registry, client: Client, people: dict[str, str], fake: FakeRegistry
+) -> None:
+    sign_in(client, "ada", SECRET)
+    people["ada"] = "changed-meanwhile"
+    elsewhere = Client()
+    assert sign_in(elsewhere, "ada", SECRET, 422).text(".notice.danger") == WRONG
+    assert Credential.objects.get().secret() == SECRET, "a refused password changes nothing"
+    sign_in(elsewhere, "ada", "changed-meanwhile")
+    assert Credential.objects.get().secret() == "changed-meanwhile"
+    fake.forget_requests()
+    look(elsewhere, "/registries/default/team/app/")
+    assert {r.authorization for r in fake.requests if r.authorization} == {fake.credential("ada").basic()}
+    assert send(elsewhere, "/account/confirm/", 422, password=SECRET).has(".help.bad")
+    send(elsewhere, "/account/confirm/", password="changed-meanwhile")
 
 
 @pytest.mark.parametrize(

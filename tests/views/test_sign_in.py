@@ -23,7 +23,8 @@ from .page import look, send
 
 LOGIN = "/accounts/login/"
 DIGEST = "sha256:" + "a" * 64
-OPEN = {LOGIN, "/set-up/", "/healthz", "/readyz", "/events/default/", "/metrics"}
+OPEN = {LOGIN, "/set-up/", "/accounts/oidc/", "/accounts/oidc/callback/"}
+OPEN |= {"/healthz", "/readyz", "/events/default/", "/metrics"}
 """Open on purpose (some want a token of their own); whatever else answers without sign-in fails a test."""
 NAMES = {"slug": "default", "repository": "team/app", "tag": "1.0", "digest": DIGEST, "app_label": "auth"}
 NAMES["job"] = NAMES["deletion"] = "00000000-0000-0000-0000-000000000000"

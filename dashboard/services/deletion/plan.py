@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from django.http import QueryDict
 from django.utils import timezone
 
 from dashboard.models import DeletionPlan, IndexedRevision, IndexedTag, Registry
@@ -128,6 +129,13 @@ def fingerprint(plan: DeletionPlan) -> str:
 def effect_in(plan: DeletionPlan) -> Effect:
     """The effect that the plan's row keeps."""
     return from_json(plan.effect)
+
+
+def is_bulk(plan: DeletionPlan) -> bool:
+    """Whether it takes more than one tag or digest by name: several, what a rule means, the whole repository."""
+    effect = effect_in(plan)
+    named = sum(max(1, len(item.tags)) for item in effect.items)
+    return named > 1 or effect.whole or not set(QueryDict(plan.choice)) <= {"tag", "digest", "referrers"}
 
 
 def _look(access: Access, repository: RepositoryName, disk: Disk | None) -> Survey:
