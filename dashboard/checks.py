@@ -2,7 +2,7 @@
 
 dashboard.E001 SECRET_KEY missing · E002 credential keys missing or malformed · E003 registry address · E004 slug ·
 E005 who people act with · E006 CA file · E007 storage root · E008 base URL · E009 webhook of alerts ·
-E010 mail addresses of alerts · E011 program of collections · E012 bucket · W001 no registry
+E010 mail addresses of alerts · E011 program of collections · E012 bucket · W001 no registry · W002 password file
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from django.core.validators import validate_email
 
 from dashboard.models import Registry
 from dashboard.registry import webhook
-from dashboard.services import registries
+from dashboard.services import registries, registry_users
 from dashboard.services.collection.ask import is_program
 
 MIN_SECRET_LENGTH = 32
@@ -90,7 +90,7 @@ def registry_is_well_described(**_: Any) -> list[CheckMessage]:
                 id="dashboard.E005",
             )
         )
-    found += _ca_file() + _storage_root() + _storage_url() + _gc_command()
+    found += _ca_file() + _storage_root() + _storage_url() + _gc_command() + _htpasswd_file()
     return found
 
 
@@ -178,6 +178,26 @@ def _gc_command() -> list[CheckMessage]:
             f"DASHBOARD_GC_COMMAND names {settings.GC_COMMAND}, which is not the absolute path of a program.",
             hint="Name an executable file, or leave the variable empty; see docs/garbage-collection.md.",
             id="dashboard.E011",
+        )
+    ]
+
+
+def _htpasswd_file() -> list[CheckMessage]:
+    """A warning: everything but the page of the registry's users goes on without it."""
+    code = registry_users.problem() if settings.HTPASSWD_FILE else ""
+    if not code:
+        return []
+    why = {
+        registry_users.MISSING: "which is not there",
+        registry_users.NOT_WRITABLE: "whose directory cannot be written to",
+        registry_users.NO_FILE: "which is no plain file in its directory",
+        registry_users.TOO_LARGE: "which is larger than any password file",
+    }
+    return [
+        Warning(
+            f"DASHBOARD_HTPASSWD_FILE names {settings.HTPASSWD_FILE}, {why.get(code, 'which cannot be read')}.",
+            hint="Mount the directory that holds the registry's password file, writable; see docs/access.md.",
+            id="dashboard.W002",
         )
     ]
 
