@@ -271,10 +271,11 @@ def _read() -> _Read:
         raise FileProblem(MISSING) from None
     except OSError:
         raise FileProblem(UNREADABLE) from None
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise FileProblem(NO_FILE)
     with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise FileProblem(NO_FILE)
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise FileProblem(TOO_LARGE)
