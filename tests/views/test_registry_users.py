@@ -242,7 +242,7 @@ def test_what_somebody_else_wrote_meanwhile_is_not_overwritten(browser: Client, 
     file.write_text(f"{file.read_text()}# meanwhile\n")
     before = file.read_bytes()
     page = send(browser, USERS, 422, action="disable", name="ada", seen=seen)
-    assert "The file has changed since it was shown." in page.text("main .notice")
+    assert "The file has changed since it was shown." in page.text("main .notice.danger")
     assert file.read_bytes() == before
     assert audited() == [("failed", "htpasswd-changed", "ada")]
     assert "had been changed since it was shown" in look(browser, "/registries/default/-/activity/").text("main")
@@ -253,7 +253,7 @@ def test_a_line_that_the_registry_cannot_read_is_said_and_mended(
 ) -> None:
     file.write_text(f"{file.read_text()}no colon here\n")
     page = look(browser, USERS)
-    assert "Line 5 has no colon." in page.text("main .notice")
+    assert "Line 5 has no colon." in page.text("main .notice.danger")
     assert "Mend it first." in act(browser, "disable", 422, name="ada").text("main")
     act(browser, "mend")
     assert file.read_text().endswith("# no user: no colon here\n")
@@ -292,11 +292,13 @@ def test_a_file_that_cannot_be_used_is_said_in_words(browser: Client, file: Path
     seen = look(browser, USERS).attributes("input[name=seen]", "value")[0]
     broken(file, how)
     page = look(browser, USERS)
-    assert said in page.text("main .notice")
+    assert said in page.text("main .notice.danger")
     assert not page.has("main form"), "there is nothing to change"
     assert send(browser, USERS, 422, action="add", username="eve", seen=seen).has("main .notice.danger")
     if how != "long line":
-        assert [message.id for message in run_checks() if message.id == "dashboard.W002"] == ["dashboard.W002"]
+        with override_settings(REGISTRY_URL="https://registry.example.com"):
+            [warned] = [message for message in run_checks() if message.id == "dashboard.W002"]
+        assert str(file) in warned.msg
 
 
 def test_a_link_within_the_directory_stays_a_link(browser: Client, file: Path) -> None:
@@ -318,7 +320,7 @@ def test_a_place_that_cannot_be_written_is_said(browser: Client, file: Path, mon
     for code, said in ((16, "is mounted by itself"), (30, "needs to write in the directory")):
         with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", refuse(code))
-            assert said in act(browser, "disable", 422, name="ada").text("main .notice")
+            assert said in act(browser, "disable", 422, name="ada").text("main .notice.danger")
         assert file.read_bytes() == before
         assert sorted(path.name for path in file.parent.iterdir()) == [".htpasswd.lock", "htpasswd"]
     assert [(outcome, code) for outcome, code, _ in audited()] == [
@@ -331,7 +333,9 @@ def test_one_writes_at_a_time(browser: Client, file: Path, monkeypatch: pytest.M
     monkeypatch.setattr(registry_users, "LOCK_SECONDS", 0.1)
     with file.with_name(".htpasswd.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert "Somebody else is changing the file." in act(browser, "disable", 422, name="ada").text("main .notice")
+        assert "Somebody else is changing the file." in act(browser, "disable", 422, name="ada").text(
+            "main .notice.danger"
+        )
     act(browser, "disable", name="ada")
 
 
@@ -356,7 +360,7 @@ def test_a_file_that_could_not_be_given_back_to_its_owner_stays(
         pytest.skip("needs a file of another owner")
     os.chown(file, 1234, 1234)
     monkeypatch.setattr(os, "fchown", not_permitted)
-    assert "belongs to another user" in act(browser, "disable", 422, name="ada").text("main .notice")
+    assert "belongs to another user" in act(browser, "disable", 422, name="ada").text("main .notice.danger")
     file.chmod(0o644)
     act(browser, "disable", name="ada")
 
