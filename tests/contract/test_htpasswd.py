@@ -42,7 +42,7 @@ skopeo_is_here = pytest.mark.skipif(shutil.which("skopeo") is None, reason="skop
 
 @dataclass
 class Place:
-    """The registry, its row, its password file, what it notified, and the directory with its authority's certificate."""
+    """The registry, its row, its password file, what it notified, and the directory of its authority's certificate."""
 
     running: RunningRegistry
     row: Registry
