@@ -3,7 +3,8 @@
 dashboard.E001 SECRET_KEY missing · E002 credential keys missing or malformed · E003 registry address · E004 slug ·
 E005 who people act with · E006 CA file · E007 storage root · E008 base URL · E009 webhook of alerts ·
 E010 mail addresses of alerts · E011 program of collections · E012 bucket · E013 proxy that signs people in ·
-E014 provider that signs people in · E015 groups of those who sign in with a registry's password · W001 no registry
+E014 provider that signs people in · E015 groups of those who sign in with a registry's password · W001 no registry ·
+W002 password file
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from django.core.validators import validate_email
 
 from dashboard.models import Registry
 from dashboard.registry import webhook
-from dashboard.services import proxy_signin, registries, sign_in_groups
+from dashboard.services import proxy_signin, registries, registry_users, sign_in_groups
 from dashboard.services.collection.ask import is_program
 
 MIN_SECRET_LENGTH = 32
@@ -92,7 +93,7 @@ def registry_is_well_described(**_: Any) -> list[CheckMessage]:
                 id="dashboard.E005",
             )
         )
-    found += _ca_file() + _storage_root() + _storage_url() + _gc_command()
+    found += _ca_file() + _storage_root() + _storage_url() + _gc_command() + _htpasswd_file()
     return found
 
 
@@ -226,6 +227,26 @@ def _gc_command() -> list[CheckMessage]:
             f"DASHBOARD_GC_COMMAND names {settings.GC_COMMAND}, which is not the absolute path of a program.",
             hint="Name an executable file, or leave the variable empty; see docs/garbage-collection.md.",
             id="dashboard.E011",
+        )
+    ]
+
+
+def _htpasswd_file() -> list[CheckMessage]:
+    """A warning: everything but the page of the registry's users goes on without it."""
+    code = registry_users.problem() if settings.HTPASSWD_FILE else ""
+    if not code:
+        return []
+    why = {
+        registry_users.MISSING: "which is not there",
+        registry_users.NOT_WRITABLE: "whose directory cannot be written to",
+        registry_users.NO_FILE: "which is no plain file in its directory",
+        registry_users.TOO_LARGE: "which is larger than any password file",
+    }
+    return [
+        Warning(
+            f"DASHBOARD_HTPASSWD_FILE names {settings.HTPASSWD_FILE}, {why.get(code, 'which cannot be read')}.",
+            hint="Mount the directory that holds the registry's password file, writable; see docs/access.md.",
+            id="dashboard.W002",
         )
     ]
 

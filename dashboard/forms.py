@@ -12,11 +12,12 @@ from django.contrib.auth.forms import AuthenticationForm, SetPasswordForm, SetPa
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import password_validators_help_texts
 from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from dashboard.models import AccessRule, Registry, Role, TagRule, Thresholds, User
-from dashboard.registry import docker_config, patterns
+from dashboard.registry import docker_config, htpasswd, patterns
 from dashboard.services import access_rules, protection, registries
 
 HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
@@ -329,6 +330,76 @@ class ThresholdsForm(forms.Form):
         row.orphans_percent, row.orphans_bytes = found["orphans_percent"], _bytes(found["orphans_gib"])
         row.scan_hours = found["scan_hours"]
         return row
+
+
+class RegistryUserForm(forms.Form):
+    """A user of a registry's password file. Without a password one is generated."""
+
+    username = forms.CharField(label=_("Name"), max_length=htpasswd.MAX_NAME_BYTES)
+    password = forms.CharField(
+        label=_("Password"),
+        required=False,
+        max_length=htpasswd.MAX_PASSWORD_BYTES,
+        strip=False,
+        help_text=_("At most 72 bytes: bcrypt takes no more. Left empty, one is generated and shown once."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs |= {"class": "field", "autocapitalize": "none", "spellcheck": "false"}
+        self.fields["username"].widget.attrs["autocomplete"] = "off"
+
+    def clean_username(self) -> str:
+        """What can stand in the file."""
+        return _registry_name(str(self.cleaned_data["username"]))
+
+    def clean_password(self) -> str:
+        """What bcrypt takes whole."""
+        password = str(self.cleaned_data["password"])
+        if password and not htpasswd.is_password(password):
+            raise forms.ValidationError(
+                _("At most 72 bytes, without control characters; letters with accents take several bytes.")
+            )
+        return password
+
+
+class MapForm(forms.Form):
+    """A registry user made for somebody who signs in here; by the same name where none is given."""
+
+    person = forms.ModelChoiceField(label=_("Person"), queryset=User.objects.none(), to_field_name="pk")
+    username = forms.CharField(
+        label=_("Name on the registry"),
+        required=False,
+        max_length=htpasswd.MAX_NAME_BYTES,
+        help_text=_("The person's name here, if left empty."),
+    )
+
+    def __init__(self, data: QueryDict | None = None, *, people: QuerySet[User]) -> None:
+        super().__init__(data, auto_id="map_%s")
+        self.fields["person"].queryset = people  # type: ignore[attr-defined]  # of this very field
+        for field in self.fields.values():
+            field.widget.attrs["class"] = "field"
+        self.fields["username"].widget.attrs |= {"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}
+
+    def clean(self) -> dict[str, Any]:
+        """The name falls back to the person's."""
+        found: dict[str, Any] = super().clean() or self.cleaned_data
+        if "person" in found and "username" in found:
+            try:
+                found["username"] = _registry_name(found["username"] or found["person"].username)
+            except forms.ValidationError as error:
+                self.add_error("username", error)
+        return found
+
+
+def _registry_name(name: str) -> str:
+    if not htpasswd.is_name(name):
+        raise forms.ValidationError(
+            _("A name without colon and control characters, that does not begin with #; at most 255 bytes.")
+        )
+    return name
 
 
 def _gib(count: int | None) -> Decimal | None:

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from dashboard.models import Registry, encryption
 from dashboard.registry.client import Ping
 from dashboard.registry.errors import RegistryError
-from dashboard.services import connections
+from dashboard.services import connections, registry_users
 from dashboard.services.registries import Saved
 from dashboard.services.registry_health import Standing
 from dashboard.services.registry_removal import Belongings
@@ -49,7 +49,8 @@ class Fact:
 class SettingsPage:
     """A registry that is there. `password` and `token`: kept, missing, unreadable or none; neither is ever shown.
 
-    `facts` stand in place of the form for the registry of the environment.
+    `facts` stand in place of the form for the registry of the environment. `users_url` is "" where its password file is
+    not mounted.
     """
 
     slug: str
@@ -61,6 +62,7 @@ class SettingsPage:
     home_url: str
     edit_url: str
     remove_url: str
+    users_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ def settings_page(registry: Registry) -> SettingsPage:
         home_url=links.repositories(registry),
         edit_url=edit_url(registry),
         remove_url=reverse("remove-registry", args=[registry.slug]),
+        users_url=reverse("registry-users", args=[registry.slug]) if registry_users.are_of(registry) else "",
     )
 
 
@@ -195,6 +198,7 @@ def _facts(registry: Registry) -> list[Fact]:
             _("yes") if registry.allow_upload_removal else _("no"),
             "DASHBOARD_ALLOW_UPLOAD_REMOVAL",
         ),
+        Fact(_("Password file"), settings.HTPASSWD_FILE, "DASHBOARD_HTPASSWD_FILE"),
         Fact(_("Default credential"), settings.REGISTRY_USERNAME, "DASHBOARD_REGISTRY_USERNAME"),
         Fact(_("Its password"), secret if settings.REGISTRY_PASSWORD else "", "DASHBOARD_REGISTRY_PASSWORD"),
         Fact(_("Token of notifications"), secret if settings.EVENTS_TOKEN else "", "DASHBOARD_EVENTS_TOKEN"),

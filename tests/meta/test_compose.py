@@ -294,13 +294,13 @@ def test_the_mounted_configuration_runs_a_registry_that_deletes_and_keeps_no_cac
 def test_htpasswd_and_tls_are_switched_on_by_the_variables_of_their_files(tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path)
     places = {
-        "/etc/distribution/htpasswd": str(write_htpasswd(tmp_path / "htpasswd", strata="secret")),
+        "/etc/distribution/users/htpasswd": str(write_htpasswd(tmp_path / "htpasswd", strata="secret")),
         "/etc/distribution/registry.pem": str(certificates.certificate),
         "/etc/distribution/registry.key": str(certificates.key),
     }
     registry = compose(*OVERRIDES)["services"]["registry"]
     mounted = {mount.split(":")[1] for mount in registry["volumes"]}
-    assert set(places) <= mounted
+    assert all(mounted & {place, str(Path(place).parent)} for place in places)
     variables = {name: places.get(value, value) for name, value in registry["environment"].items()}
     with running(tmp_path, variables) as address:
         url = f"https://{address}"

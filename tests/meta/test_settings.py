@@ -28,6 +28,7 @@ GOOD: dict[str, Any] = {
     "REGISTRY_URL": "https://registry.example.com", "REGISTRY_SLUG": "main", "REGISTRY_ACT_WITH": "default",
     "REGISTRY_CA_FILE": "", "STORAGE_ROOT": "", "STORAGE_URL": "",
     "STORAGE_ENDPOINT": "", "REGISTRY_PUBLIC_HOST": "", "REGISTRY_SIGN_IN": False,
+    "HTPASSWD_FILE": "",
     "SUPERUSER_USERNAME": "", "SUPERUSER_PASSWORD": "",
 }  # fmt: skip
 
@@ -78,6 +79,7 @@ WRONG = [
     ("E014", {"OIDC_ISSUER": "https://login.example.com", "OIDC_CLIENT_SECRET": "x"}),
     ("E015", {"SIGN_IN_GROUPS": ["ci-*"]}), ("E015", {"SIGN_IN_GROUPS": ["*=all", "=robots"]}),
     ("W001", {"REGISTRY_URL": ""}),
+    ("W002", {"HTPASSWD_FILE": "/nowhere/htpasswd"}), ("W002", {"HTPASSWD_FILE": "/"}),
 ]  # fmt: skip
 
 
@@ -120,7 +122,7 @@ def bootstrap() -> list[str]:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("number", "wrong"), [case for case in WRONG if case[0] != "W001"])
+@pytest.mark.parametrize(("number", "wrong"), [case for case in WRONG if case[0].startswith("E")])
 def test_bootstrap_stops_on_a_wrong_setting(number: str, wrong: dict[str, Any]) -> None:
     with override_settings(**wrong), pytest.raises(CommandError, match=f"dashboard.{number}"):
         bootstrap()
