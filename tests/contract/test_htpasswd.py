@@ -23,10 +23,11 @@ from dashboard.registry.client import RegistryClient
 from dashboard.registry.references import parse_repository
 from dashboard.services import access, connections, registry_users
 from dashboard.services.audit import Actor
-from tests.conftest import PASSWORD, let
+from tests.conftest import PASSWORD
 from tests.support.deleting import Desk
 from tests.support.htpasswd import write_htpasswd
 from tests.support.images import push_image
+from tests.support.people import let
 from tests.support.receivers import Hook, hook
 from tests.support.registries import Kind, RunningRegistry, binary, missing, start_registry
 from tests.support.tls import make_certificates
