@@ -8,10 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm, SetPasswordForm, SetPasswordMixin
+from django.contrib.auth.forms import AuthenticationForm, SetPasswordForm
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import password_validators_help_texts
-from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
@@ -525,33 +524,3 @@ class GroupCredentialForm(CredentialForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["group"].widget.attrs["class"] = "field"
-
-
-class SetUpForm(SetPasswordMixin, forms.Form):  # type: ignore[type-arg]  # generic for the type checker alone
-    """The first administrator: the code of the start, a name, and a password that Django's rules accept, twice."""
-
-    code = forms.CharField(
-        label=_("Code"),
-        max_length=60,
-        help_text=_("The dashboard printed it when it started: it stands in the log of bootstrap."),
-        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
-    )
-    username = forms.CharField(
-        label=_("User name"),
-        max_length=150,
-        validators=[UnicodeUsernameValidator()],
-        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
-    )
-    password1, password2 = SetPasswordMixin.create_password_fields(_("Password"), _("The same again"))
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            field.widget.attrs["class"] = "field"
-
-    def clean(self) -> dict[str, Any]:
-        """That both are the same, and good enough for somebody of that name."""
-        self.validate_passwords()
-        data = super().clean() or self.cleaned_data
-        self.validate_password_for_user(User(username=data.get("username", "")))
-        return data

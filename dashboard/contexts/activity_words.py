@@ -82,7 +82,6 @@ _TRIED: Mapping[str, Promise] = {
 }
 _DEEDS: Mapping[str, Promise] = {
     "access-added": _("gave access"),
-    "first-administrator": _("became the first administrator"),
     "group-credential-set": _("set the credential of a group"),
     "group-credential-removed": _("removed the credential of a group"),
     "credential-imported": _("took their credential over from Docker"),

@@ -33,7 +33,6 @@ from .job import Job
 from .people import ExternalIdentity, User
 from .protection import ProtectedMove, TagRule
 from .registry import Registry
-from .set_up import SetUpCode
 from .usage import (
     LargeBlob,
     MeasuredNamespace,
@@ -84,7 +83,6 @@ __all__ = [
     "RepositoryGrowth",
     "RequestTally",
     "Role",
-    "SetUpCode",
     "TagPeriod",
     "TagRule",
     "Thresholds",

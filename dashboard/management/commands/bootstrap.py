@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from dashboard.services import people, registries, set_up, static_files
+from dashboard.services import people, registries, static_files
 
 
 class Command(BaseCommand):
@@ -32,10 +32,6 @@ class Command(BaseCommand):
         self.stdout.write(f"registry: {registry.url if registry else 'none configured'}")
         if made:
             self.stdout.write(f"administrator {made} created")
-        if set_up.is_needed():
-            self.stdout.write(
-                f"nobody is here yet: open {settings.BASE_URL or ''}/set-up/ and enter the code {set_up.new_code()}"
-            )
 
     def _check(self) -> None:
         problems = [message for message in run_checks() if message.level >= ERROR]

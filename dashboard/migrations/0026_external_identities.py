@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("dashboard", "0026_set_up_code"),
+        ("dashboard", "0025_group_credentials"),
     ]
 
     operations = [
