@@ -18,3 +18,4 @@ class DashboardConfig(AppConfig):
         """Loads the system checks and receivers of signals, which register themselves."""
         import_module("dashboard.checks")
         import_module("dashboard.services.activity.sign_ins")
+        import_module("dashboard.services.sessions")

@@ -8,8 +8,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.views import LoginView, LogoutView, redirect_to_login
-from django.core.exceptions import PermissionDenied
+from django.contrib.auth.views import LoginView, LogoutView
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -28,7 +27,7 @@ from dashboard.contexts.frame import THEME_COOKIE, THEMES
 from dashboard.forms import CredentialForm, SignInForm
 from dashboard.models import Registry, User
 from dashboard.models.encryption import SecretUnreadable
-from dashboard.services import credentials, throttle
+from dashboard.services import credentials, set_up, throttle
 
 from .pages import enter, is_fragment, render_page
 
@@ -44,9 +43,11 @@ class SignIn(LoginView):
     redirect_authenticated_user = True
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """For a fragment whose session ended, the whole page goes to sign in."""
+        """For a fragment whose session ended, the whole page goes to sign in. While there is nobody, to set up."""
         if is_fragment(request):
             return HttpResponseClientRedirect(request.get_full_path())
+        if set_up.is_needed():
+            return redirect("set-up")
         return super().dispatch(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -65,16 +66,6 @@ class SignIn(LoginView):
 
 class SignOut(LogoutView):
     """Signs out; POST only."""
-
-
-@login_not_required
-def admin_sign_in(request: HttpRequest) -> HttpResponse:
-    """Where Django's admin sends whom it does not let in: to sign in, where that may help."""
-    if not request.user.is_authenticated:
-        return redirect_to_login(request.GET.get("next", reverse("admin:index")))
-    if request.user.is_staff:
-        return redirect("admin:index")
-    raise PermissionDenied
 
 
 def locked_out(
