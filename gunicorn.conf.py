@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 bind = f"127.0.0.1:{os.environ.get('PORT') or 8000}"
 worker_class = "gthread"
@@ -32,3 +33,11 @@ secure_scheme_headers: dict[str, str] = {}
 accesslog = "-"
 access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(B)s bytes %(M)s ms'
 errorlog = "-"
+
+
+def when_ready(server: Any) -> None:
+    """Before the workers begin: no line tells what is secret in an address."""
+    from registryui.logging import Masked  # the project is on the path only by now
+
+    for handler in (*server.log.error_log.handlers, *server.log.access_log.handlers):
+        handler.addFilter(Masked())

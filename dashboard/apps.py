@@ -19,3 +19,4 @@ class DashboardConfig(AppConfig):
         import_module("dashboard.checks")
         import_module("dashboard.services.activity.sign_ins")
         import_module("dashboard.services.confirmed")
+        import_module("dashboard.services.sessions")

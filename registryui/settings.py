@@ -39,7 +39,7 @@ USE_X_FORWARDED_HOST = TRUSTED_PROXIES > 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "django.contrib.admin",  # its pages are not served; its log refers to people, so it must go along with them
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "dashboard.views.proxy_sign_in.ProxySignIn",
     "dashboard.views.visitors.SignInOrVisit",
+    "dashboard.views.sessions.NotedSessions",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",

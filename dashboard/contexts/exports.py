@@ -57,7 +57,7 @@ def search_record(group: str, hit: Hit) -> dict[str, Any]:
 
 def job_record(job: Job) -> dict[str, Any]:
     """A job as a record; "" for who asked where a schedule did."""
-    asked_by = job.requested_by.get_username() if job.requested_by else ""
+    asked_by = job.requested_by_name
     times = (_iso(job.requested_at), _iso(job.started_at), _iso(job.finished_at))
     values = (job.kind, job.state, asked_by, *times, job.progress, job.total, job.outcome_code)
     return dict(zip(JOB_FIELDS, values, strict=True))

@@ -74,7 +74,7 @@ def _line(access: Access, job: Job) -> JobLine:
     return JobLine(
         id=str(job.pk),
         kind=str(Job.Kind(job.kind).label),
-        asked_by=job.requested_by.get_username() if job.requested_by else "",
+        asked_by=job.requested_by_name,
         asked_at=job.requested_at,
         state=job.state,
         state_name=str(Job.State(job.state).label),

@@ -1,8 +1,8 @@
 """The rows we own, and the index.
 
-Our own: people, access rules, registries, credentials, content, jobs, usage snapshots, deep checks, collections,
-deletions and their trash, history of tags, pushes and pulls, protection of tags, the audit, thresholds with their
-alerts, sums for the metrics. The index (`index.py`) may be emptied and rebuilt.
+Our own: people with their invitations and sessions, access rules, registries, credentials, content, jobs, usage
+snapshots, deep checks, collections, deletions and their trash, history of tags, pushes and pulls, protection of tags,
+the audit, thresholds with their alerts, sums for the metrics. The index (`index.py`) may be emptied and rebuilt.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ from .index import (
     ManifestLabel,
     RepositoryBlob,
 )
+from .invitation import Invitation, SetUpCode
 from .job import Job
 from .people import ExternalIdentity, User
 from .protection import ProtectedMove, TagRule
 from .registry import Registry
+from .session import UserSession
 from .usage import (
     LargeBlob,
     MeasuredNamespace,
@@ -64,6 +66,7 @@ __all__ = [
     "IndexedRepository",
     "IndexedRevision",
     "IndexedTag",
+    "Invitation",
     "Job",
     "JobTally",
     "LargeBlob",
@@ -83,10 +86,12 @@ __all__ = [
     "RepositoryGrowth",
     "RequestTally",
     "Role",
+    "SetUpCode",
     "TagPeriod",
     "TagRule",
     "Thresholds",
     "TrashedManifest",
     "UsageSnapshot",
     "User",
+    "UserSession",
 ]

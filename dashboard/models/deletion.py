@@ -16,13 +16,13 @@ class DeletionPlan(models.Model):
 
     `choice` is what was asked for, as the page's query; `effect` holds what was seen and what would go
     (services/deletion/effect.py); `fingerprint` is the hash that the form carries back, so that what is executed is
-    what was shown.
+    what was shown. It outlives the person, because its deletion is told by it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     registry = models.ForeignKey(Registry, on_delete=models.CASCADE, related_name="+")
     repository = models.CharField(max_length=255)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     choice = models.TextField(blank=True)

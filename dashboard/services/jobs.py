@@ -50,7 +50,12 @@ def ask_for(*, kind: Job.Kind, registry: Registry, user: User | None, key: str =
         try:
             with transaction.atomic():
                 job = Job.objects.create(
-                    kind=kind, registry=registry, key=key, requested_by=user, requested_at=timezone.now()
+                    kind=kind,
+                    registry=registry,
+                    key=key,
+                    requested_by=user,
+                    requested_by_name=user.get_username() if user else "",
+                    requested_at=timezone.now(),
                 )
                 async_task(RUN, str(job.pk), task_name=f"{kind} {job.pk}")
         except IntegrityError:

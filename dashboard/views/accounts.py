@@ -9,8 +9,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.views import LoginView, LogoutView, redirect_to_login
-from django.core.exceptions import PermissionDenied
+from django.contrib.auth.views import LoginView, LogoutView
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -46,10 +45,10 @@ class SignIn(LoginView):
     redirect_authenticated_user = True
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """For a fragment whose session ended, the whole page goes to sign in."""
+        """For a fragment whose session ended, the whole page goes to sign in. While there is nobody, to set up."""
         if is_fragment(request):
             return HttpResponseClientRedirect(request.get_full_path())
-        if request.method == "GET" and set_up.is_needed():
+        if set_up.is_needed():
             return redirect("set-up")
         return super().dispatch(request, *args, **kwargs)
 
@@ -73,16 +72,6 @@ class SignIn(LoginView):
 
 class SignOut(LogoutView):
     """Signs out; POST only."""
-
-
-@login_not_required
-def admin_sign_in(request: HttpRequest) -> HttpResponse:
-    """Where Django's admin sends whom it does not let in: to sign in, where that may help."""
-    if not request.user.is_authenticated:
-        return redirect_to_login(request.GET.get("next", reverse("admin:index")))
-    if request.user.is_staff:
-        return redirect("admin:index")
-    raise PermissionDenied
 
 
 def locked_out(

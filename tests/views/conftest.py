@@ -32,14 +32,8 @@ class Undefined(str):
 
 
 @pytest.fixture(autouse=True)
-def defined_variables(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fails a test whose pages printed a variable that nobody defined.
-
-    Django's own admin does so by design: tests of its pages carry @pytest.mark.usefixtures("admin_templates").
-    """
-    if "admin_templates" in request.fixturenames:
-        yield
-        return
+def defined_variables() -> Iterator[None]:
+    """Fails a test whose pages printed a variable that nobody defined."""
     backend = engines["django"]
     assert isinstance(backend, DjangoTemplates)
     engine = backend.engine
@@ -48,11 +42,6 @@ def defined_variables(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     engine.string_if_invalid = kept
     assert not guard.names, f"templates printed undefined variables: {sorted(set(guard.names))}"
-
-
-@pytest.fixture
-def admin_templates() -> None:
-    """Asked for by tests that render Django's own admin."""
 
 
 @pytest.fixture

@@ -30,7 +30,8 @@ def version() -> str:
 def made(registry: Registry, user: User | None = None, **values: object) -> Job:
     """A job's row."""
     row: dict[str, object] = {"kind": "scan", "key": str(uuid.uuid4()), "requested_at": timezone.now()}
-    return Job.objects.create(registry=registry, requested_by=user, **(row | values))
+    name = user.get_username() if user else ""
+    return Job.objects.create(registry=registry, requested_by=user, requested_by_name=name, **(row | values))
 
 
 def test_a_refresh_is_asked_for_runs_and_is_told(

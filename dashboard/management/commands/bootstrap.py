@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urljoin
 
 from django.conf import settings
 from django.core.checks import ERROR, run_checks
@@ -10,8 +11,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.urls import reverse
 
-from dashboard.services import people, registries, static_files
+from dashboard.services import people, registries, set_up, static_files
 
 
 class Command(BaseCommand):
@@ -32,6 +34,9 @@ class Command(BaseCommand):
         self.stdout.write(f"registry: {registry.url if registry else 'none configured'}")
         if made:
             self.stdout.write(f"administrator {made} created")
+        elif set_up.is_needed():
+            address = urljoin(settings.BASE_URL, reverse("set-up"))
+            self.stdout.write(f"there is nobody yet: open {address} and enter the code {set_up.new_code()}")
 
     def _check(self) -> None:
         problems = [message for message in run_checks() if message.level >= ERROR]
