@@ -38,6 +38,15 @@ MATRIX: dict[str, tuple[str, str]] = {
     "oidc-callback": ("404 404 404 404 404 404", "405 405 405 405 405 405"),
     "confirm": ("200 200 200 302 200 302", "422 422 422 302 422 302"),
     "password": ("404 404 404 302 404 302", "404 404 404 302 404 302"),
+    "sessions": ("200 200 200 302 200 302", "303 303 303 302 303 302"),
+    "invitation": ("404 404 404 404 404 404", "404 404 404 404 404 404"),
+    "people": ("403 403 403 302 200 302", "405 405 405 302 405 302"),
+    "new-person": ("403 403 403 302 200 302", "403 403 403 302 422 302"),
+    "person": ("403 403 403 302 200 302", "403 403 403 302 303 302"),
+    "delete-person": ("403 403 403 302 200 302", "403 403 403 302 422 302"),
+    "groups": ("403 403 403 302 200 302", "403 403 403 302 422 302"),
+    "group": ("403 403 403 302 404 302", "403 403 403 302 404 302"),
+    "delete-group": ("403 403 403 302 404 302", "403 403 403 302 404 302"),
     "set-up": ("404 404 404 404 404 404", "404 404 404 404 404 404"),
     "search": ("200 200 200 302 200 302", "405 405 405 302 405 302"),
     "account": ("200 200 200 302 200 302", "405 405 405 302 405 302"),
@@ -163,7 +172,8 @@ def address_of(name: str, image: Pushed) -> str:
     pattern = next(each for each in urlpatterns if each.name == name)
     samples = {
         "slug": "default", "repository": "team-a/app", "tag": "1.0", "deletion": DELETION, "job": uuid.UUID(int=0),
-        "digest": image.config if name == "blob" else image.digest, "move": 1, "pk": 1, "token": "x",
+        "digest": image.config if name == "blob" else image.digest, "move": 1, "token": "x",
+        "pk": User.objects.get(username="carol").pk if "person" in name else 999_999,
     }  # fmt: skip
     wanted = {key: samples[key] for key in pattern.pattern.converters}
     return reverse(name, kwargs=wanted) + {"delete": "?tag=1.0", "point": f"?digest={image.digest}"}.get(name, "")
