@@ -163,7 +163,7 @@ def test_bootstrap_follows_the_environment() -> None:
         bootstrap()
     assert dict(Registry.objects.values_list("slug", "from_environment")) == {"main": False, "second": True}
     with override_settings(REGISTRY_URL=""):
-        assert bootstrap() == ["registry: none configured"]
+        assert bootstrap()[0] == "registry: none configured"
     assert not Registry.objects.filter(from_environment=True).exists(), "and no default credential belongs to it"
 
 
