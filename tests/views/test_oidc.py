@@ -359,9 +359,7 @@ def test_callback_without_a_beginning_is_refused(client: Client, query: str) -> 
     assert look(client, f"{BACK}{query}", 403).text("h2") == NOT_VERIFIED
 
 
-def test_password_form_never_reaches_the_provider(
-    client: Client, admin: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_password_form_never_reaches_the_provider(client: Client, admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OidcBackend, "get_token", lambda *_: pytest.fail("it was asked"))
     response = client.post("/accounts/login/?code=x&state=y", {"username": "ada", "password": "wrong"})
     assert response.status_code == 422

@@ -26,7 +26,8 @@ from dashboard.models import (
 )
 from dashboard.services import people
 from dashboard.services.audit import Actor
-from tests.conftest import PASSWORD, let
+from tests.conftest import PASSWORD
+from tests.support.people import let
 
 from .page import Page, look, send, words
 
