@@ -26,7 +26,7 @@ from tests.unit.index.support import done, history_of, index_of, names, read_fro
 from tests.unit.storage.trees import Tree
 
 APP = RepositoryName("team/app")
-MOST_QUERIES = 5
+MOST_QUERIES = 6
 """However many rows are shown."""
 
 
