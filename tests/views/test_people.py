@@ -300,3 +300,10 @@ def test_the_menu_leads_there_for_administrators(browser: Client, as_jonas: Clie
     links = look(browser, "/account/").links(".account-menu a")
     assert (links["People"], links["Groups"]) == (PEOPLE, "/settings/groups/")
     assert "People" not in look(as_jonas, "/account/").links(".account-menu a")
+
+
+def test_the_activity_tells_administrators_in_words(browser: Client, jonas: User, registry: Registry) -> None:
+    send(browser, of(jonas), action="disable")
+    text = look(browser, "/registries/default/-/activity/?what=people").text("main")
+    assert "disabled a person" in text
+    assert "jonas" in text
