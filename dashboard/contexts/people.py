@@ -26,7 +26,7 @@ from .lists import Head, Pagination, heads, pagination
 
 DEFAULT = "name"
 _REFUSALS: Mapping[str, Promise] = {
-    ONESELF: gettext_lazy("Nobody does that to himself: ask another administrator."),
+    ONESELF: gettext_lazy("Nobody does that to their own account: ask another administrator."),
     LAST: gettext_lazy("This is the last active administrator of everything. Make another one first."),
     BUSY: gettext_lazy("Something that this person asked for is still running. Try again when it is over."),
     EXISTS: gettext_lazy("There is somebody of that name, or of one that reads the same."),
@@ -178,8 +178,8 @@ def goes_with(belongings: Belongings) -> list[str]:
     groups, sessions = belongings.groups, belongings.sessions
     phrases = [
         (credentials, ngettext("%(n)s registry credential", "%(n)s registry credentials", credentials)),
-        (rules, ngettext("%(n)s access rule of his own", "%(n)s access rules of his own", rules)),
-        (groups, ngettext("his place in %(n)s group", "his place in %(n)s groups", groups)),
+        (rules, ngettext("%(n)s own access rule", "%(n)s own access rules", rules)),
+        (groups, ngettext("the place in %(n)s group", "the place in %(n)s groups", groups)),
         (sessions, ngettext("%(n)s session, ended at once", "%(n)s sessions, ended at once", sessions)),
     ]
     return [phrase % {"n": count(number)} for number, phrase in phrases if number]

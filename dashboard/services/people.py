@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from dashboard.models import AuditEntry, Credential, Deletion, Invitation, Job, User, UserSession
+from dashboard.models import AuditEntry, Credential, Deletion, Job, User, UserSession
 
 from . import audit, invitations, sessions
 from .audit import Actor
@@ -139,24 +140,19 @@ def delete(*, user: User, actor: Actor) -> None:
         row.delete()
 
 
-def is_awaited(user: User) -> bool:
-    """Whether somebody was invited and has not come yet, in time or not."""
-    unused = Invitation.objects.filter(user=user, kind=Invitation.Kind.INVITE, used_at=None)
-    return not user.is_active and unused.exists()
-
-
 def _locked(user: User) -> User:
-    return User.objects.select_for_update().get(pk=user.pk)
+    """His row as it is, locked with those of all administrators, so that two cannot take it from each other at once."""
+    rows = User.objects.select_for_update().filter(Q(pk=user.pk) | Q(is_superuser=True)).order_by("pk")
+    return {row.pk: row for row in rows}[user.pk]
 
 
 def _require_another(user: User, actor: Actor) -> None:
     """Nothing, if `user` is somebody else than the actor, and not the last who administers everything."""
     if user.get_username() == actor.user:
         raise PersonRefused(ONESELF)
-    if user.is_superuser and user.is_active:
-        others = User.objects.select_for_update().filter(is_superuser=True, is_active=True).exclude(pk=user.pk)
-        if not list(others.values_list("pk", flat=True)[:1]):
-            raise PersonRefused(LAST)
+    others = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk)
+    if user.is_superuser and user.is_active and not others.exists():
+        raise PersonRefused(LAST)
 
 
 def _of_groups(groups: Iterable[Group]) -> str:

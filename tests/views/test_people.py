@@ -212,7 +212,7 @@ def test_nobody_disables_deletes_or_demotes_himself(browser: Client, admin: User
     page = look(browser, of(admin))
     assert not page.has("button[value=disable]")
     send(browser, of(admin), action="disable")
-    assert "Nobody does that to himself" in look(browser, of(admin)).text("main")
+    assert "Nobody does that to their own account" in look(browser, of(admin)).text("main")
     send(browser, f"{of(admin)}delete/", 422, name="admin")
     send(browser, of(admin), 422, full_name="")
     admin.refresh_from_db()
@@ -263,7 +263,7 @@ def test_deleting_says_what_goes_and_leaves_what_was_done(
     delete = f"{of(maria)}delete/"
     page = look(browser, delete)
     assert page.texts(".goes-with li") == [
-        "1 registry credential", "1 access rule of his own", "his place in 1 group",
+        "1 registry credential", "1 own access rule", "the place in 1 group",
     ]  # fmt: skip
     page = send(browser, delete, 422, name="Maria")
     assert "Type maria to delete this person." in page.text("form.settings-form")
@@ -301,3 +301,10 @@ def test_the_menu_leads_there_for_administrators(browser: Client, as_jonas: Clie
     links = look(browser, "/account/").links(".account-menu a")
     assert (links["People"], links["Groups"]) == (PEOPLE, "/settings/groups/")
     assert "People" not in look(as_jonas, "/account/").links(".account-menu a")
+
+
+def test_the_activity_tells_administrators_in_words(browser: Client, jonas: User, registry: Registry) -> None:
+    send(browser, of(jonas), action="disable")
+    text = look(browser, "/registries/default/-/activity/?what=people").text("main")
+    assert "disabled a person" in text
+    assert "jonas" in text
