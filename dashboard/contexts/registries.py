@@ -20,7 +20,7 @@ from .formats import count, relative
 class RegistryState:
     """A registry as a line. `health`: good, failed, late, unread; `verdict` in two words, `said` in a short sentence.
 
-    `repositories` is "" where it is not known, or depends on each person's own credential (`by_person`).
+    `repositories` is "" where it is not known, or is another number for each person (`by_person`).
     """
 
     slug: str
@@ -41,7 +41,7 @@ class RegistryState:
 def state_of(standing: Standing) -> RegistryState:
     """The view model of one line."""
     registry = standing.registry
-    by_person = registry.act_with != Registry.ActWith.DEFAULT
+    by_person = registry.act_with != Registry.ActWith.DEFAULT or not standing.whole
     shown = standing.repositories is not None and standing.as_of is not None and not by_person
     return RegistryState(
         slug=registry.slug,

@@ -204,7 +204,7 @@ def _found(access: Access, found: Overview, query: ListQuery, older: int) -> Fou
         map=storage_map(access, found.map) if found.map and found.map.bytes else None,
         lines=repository_lines(access, found.first),
         heads=heads(here, query, COLUMNS, DEFAULT_ORDER),
-        repositories=snapshot.report.get("repositories", 0),
+        repositories=snapshot.report.get("repositories", 0) - found.unseen,
         unseen=found.unseen,
         all_url=links.storage_repositories(registry, sort="" if query.order.key == DEFAULT_ORDER else query.order.text),
         layers=blob_lines(registry, found.largest),

@@ -32,7 +32,8 @@ class Health(StrEnum):
 class Standing:
     """A registry with the time of its index, and its health; of a failed refresh the error's code and parameters.
 
-    `repositories` are those that the default credential was listed; None where that is not asked for.
+    `repositories` are those that the default credential was listed; None where that is not asked for. `whole`: whoever
+    asks may see every one of them.
     """
 
     registry: Registry
@@ -41,6 +42,7 @@ class Standing:
     code: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
     repositories: int | None = None
+    whole: bool = True
 
 
 def standings(registries: QuerySet[Registry] | None = None, *, counted: bool = False) -> list[Standing]:
@@ -81,4 +83,5 @@ def _standing(row: Any) -> Standing:
         code=row.code if failed else "",
         parameters=row.outcome if failed and isinstance(row.outcome, dict) else {},
         repositories=getattr(row, "held", None),
+        whole=getattr(row, "seen_whole", True),
     )

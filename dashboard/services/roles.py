@@ -12,7 +12,7 @@ from functools import reduce
 from operator import or_
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 
 from dashboard.models import AccessRule, Registry, Role, User
 from dashboard.registry import patterns
@@ -73,11 +73,12 @@ def grants_of(*, user: Person, registry: Registry) -> Grants:
 
 
 def registries_for(user: Person) -> QuerySet[Registry]:
-    """The registries on which somebody has any role."""
+    """The registries on which somebody has any role, with `seen_whole`: whether that is in every repository."""
     if user.is_authenticated and user.is_active and user.is_superuser:
-        return Registry.objects.all()
+        return Registry.objects.annotate(seen_whole=Value(True))
     rules = rules_for(user).filter(Q(registry=OuterRef("pk")) | Q(registry=None))
-    return Registry.objects.filter(Exists(rules))
+    whole = Exists(rules.filter(pattern=patterns.EVERY))
+    return Registry.objects.filter(Exists(rules)).annotate(seen_whole=whole)
 
 
 def administers_everything(user: Person) -> bool:

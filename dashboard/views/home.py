@@ -9,6 +9,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
 
 from dashboard.contexts.registries import state_of
+from dashboard.models import Registry
 from dashboard.services import roles
 from dashboard.services.registry_health import standings
 
@@ -17,8 +18,11 @@ from .pages import Request, render_page
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """To the only registry; a list where there are several; what to do where there is none. No registry is asked."""
-    found = standings(roles.registries_for(cast(Request, request).user), counted=True)
+    """To the only registry; a list where there are several; what to do where there is none, or none for somebody."""
+    user = cast(Request, request).user
+    found = standings(roles.registries_for(user), counted=True)
     if len(found) == 1:
         return redirect("repositories", slug=found[0].registry.slug)
-    return render_page(request, "home.html", {"lines": [state_of(standing) for standing in found]})
+    lines = [state_of(standing) for standing in found]
+    closed = not found and Registry.objects.exists()
+    return render_page(request, "home.html", {"lines": lines, "closed": closed})

@@ -156,3 +156,25 @@ def test_the_pages_are_for_administrators_of_everything(as_maria: Client, regist
     let(maria, Role.ADMINISTRATOR)
     look(as_maria, RULES)
     assert look(as_maria, "/account/").links(".account-menu a")["Access"] == RULES
+
+
+def test_who_has_no_role_is_told_that_nothing_is_open(
+    as_jonas: Client, registry: Registry, everybody_reads: AccessRule
+) -> None:
+    everybody_reads.delete()
+    page = look(as_jonas, "/")
+    assert page.text("section.state h2") == "Nothing is open to you yet"
+    assert "DASHBOARD_REGISTRY_URL" not in page.text("main")
+    assert not page.has('a[href="/settings/registries/"]')
+
+
+def test_the_list_of_registries_counts_only_for_who_sees_all_of_one(
+    as_jonas: Client, as_maria: Client, registry: Registry, jonas: User, index: None, everybody_reads: AccessRule
+) -> None:
+    Registry.objects.create(slug="second", url="http://second.test", public_host="second.test")
+    everybody_reads.delete()
+    let(jonas, Role.READER, "team-a/**")
+    assert words(look(as_maria, "/").row("registry.test:5000")).split()[2] == "3"
+    cell = look(as_jonas, "/").row("registry.test:5000").css_first("td.num")
+    assert cell is not None
+    assert words(cell) == "—"
