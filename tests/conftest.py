@@ -148,6 +148,14 @@ def as_maria(maria: User) -> Client:
 
 
 @pytest.fixture
+def as_admin(admin: User) -> Client:
+    """A browser that the administrator signed in with."""
+    client = Client()
+    client.force_login(admin)
+    return client
+
+
+@pytest.fixture
 def as_jonas(jonas: User) -> Client:
     """A browser that jonas signed in with."""
     client = Client()

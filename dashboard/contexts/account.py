@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 
 from dashboard.models import Registry
 from dashboard.registry import docker_config, patterns
+from dashboard.services.account import Account, RoleLine, Standing
 from dashboard.services.connections import OwnCredential
-from dashboard.services.credentials import Account, RoleLine, Standing
 
 
 @dataclass(frozen=True, slots=True)

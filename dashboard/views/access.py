@@ -5,19 +5,19 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard.contexts.access import check_page, in_words, refusal, rules_page
-from dashboard.forms import AccessRuleForm
+from dashboard.forms.rules import AccessRuleForm
 from dashboard.models import Registry, Role, User
 from dashboard.registry.references import is_repository
 from dashboard.services import access_rules
 
 from .confirm import confirmed_to_change
-from .pages import actor, for_administrators, render_page
+from .pages import actor, for_administrators, render_page, row_id
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -69,10 +69,8 @@ def check(request: HttpRequest) -> HttpResponse:
 
 
 def _remove(request: HttpRequest) -> HttpResponse:
-    text = request.POST["remove"]
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise Http404(_("There is no such rule."))
-    rule = access_rules.remove(pk=int(text), actor=actor(request))
+    pk = row_id(request.POST["remove"], _("There is no such rule."))
+    rule = access_rules.remove(pk=pk, actor=actor(request))
     if rule is not None:
         messages.success(request, _("No longer: %(rule)s.") % {"rule": in_words(rule)})
     return redirect("access-rules")

@@ -25,10 +25,11 @@ from django_htmx.http import HttpResponseClientRedirect
 from dashboard.contexts.account import account_page
 from dashboard.contexts.errors import problem_of
 from dashboard.contexts.frame import THEME_COOKIE, THEMES
-from dashboard.forms import CredentialForm, PasswordForm, SignInForm
+from dashboard.forms.account import CredentialForm, PasswordForm, SignInForm
 from dashboard.models import Registry, User
 from dashboard.models.encryption import SecretUnreadable
 from dashboard.services import credentials, passwords, set_up, throttle
+from dashboard.services.account import account_of
 
 from .confirm import confirmed_recently
 from .pages import actor, enter, is_fragment, render_page
@@ -86,7 +87,7 @@ def locked_out(
 @require_safe
 def account(request: HttpRequest) -> HttpResponse:
     """The account page: as whom this person acts on each registry."""
-    page = account_page(credentials.account_of(user=cast(User, request.user)))
+    page = account_page(account_of(user=cast(User, request.user)))
     return render_page(request, "account.html", {"page": page})
 
 

@@ -21,7 +21,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 
-from dashboard.forms import ConfirmForm
+from dashboard.forms.account import ConfirmForm
 from dashboard.services import confirmed, passwords
 
 from .pages import Request, actor, is_fragment, render_page

@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods
 
 from dashboard.contexts.docker_config import TakenLine, taken_lines
-from dashboard.forms import DockerConfigForm
+from dashboard.forms.account import DockerConfigForm
 from dashboard.registry import docker_config
 from dashboard.services import credential_import
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from django.contrib import messages
 from django.contrib.auth.models import Group
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
@@ -14,12 +14,12 @@ from django.views.decorators.http import require_http_methods
 
 from dashboard.contexts.errors import problem_of
 from dashboard.contexts.group_credentials import group_credentials_page
-from dashboard.forms import GroupCredentialForm
+from dashboard.forms.registries import GroupCredentialForm
 from dashboard.models import Registry
 from dashboard.services import credentials
 
 from .confirm import confirmed_to_change
-from .pages import actor, for_administrators_of_it, render_page
+from .pages import actor, for_administrators_of_it, render_page, row_id
 
 
 @sensitive_post_parameters("password")
@@ -57,10 +57,8 @@ def group_credentials(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _remove(request: HttpRequest, registry: Registry) -> HttpResponse:
-    text = request.POST["remove"]
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise Http404(_("There is no such group."))
-    group = get_object_or_404(Group, pk=int(text))
+    pk = row_id(request.POST["remove"], _("There is no such group."))
+    group = get_object_or_404(Group, pk=pk)
     if credentials.remove_of_group(group=group, registry=registry, actor=actor(request)):
         messages.success(request, _("The credential of %(group)s was removed.") % {"group": group})
     return redirect("group-credentials", registry.slug)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from dashboard.contexts import people as contexts
-from dashboard.forms_people import MAX_NAME, GroupForm
+from dashboard.forms.people import MAX_NAME, GroupForm
 from dashboard.models import User
 from dashboard.services import groups as services
 from dashboard.services import people_list

@@ -134,6 +134,13 @@ def digest_text(text: str) -> Digest:
         raise Http404(_("“%(name)s” is not a digest.") % {"name": text[:300]}) from None
 
 
+def row_id(text: str, missing: str) -> int:
+    """The number of a row from a form; 404, saying `missing`, for what can be none."""
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise Http404(missing)
+    return int(text)
+
+
 def actor(request: HttpRequest, access: Access | None = None) -> Actor:
     """Who acts, for the audit; with `access` as whom on its registry."""
     name = cast(Request, request).user.get_username()

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard.contexts import people as contexts
-from dashboard.forms_people import NewPersonForm, PersonForm
+from dashboard.forms.people import NewPersonForm, PersonForm
 from dashboard.models import User
 from dashboard.services import invitations, people_list
 from dashboard.services import people as services

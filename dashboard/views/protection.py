@@ -6,20 +6,20 @@ from http import HTTPStatus
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.contexts import links
 from dashboard.contexts.protection import protection_page, protection_url, refusal
-from dashboard.forms import TagRuleForm
+from dashboard.forms.rules import TagRuleForm
 from dashboard.models import Registry
 from dashboard.services import access as gate
 from dashboard.services import protected_moves, protection
 
 from .confirm import confirmed_to_change
-from .pages import actor, enter, for_administrators_of_it, render_page
+from .pages import actor, enter, for_administrators_of_it, render_page, row_id
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -64,10 +64,8 @@ def dismiss(request: HttpRequest, slug: str, move: int) -> HttpResponse:
 
 
 def _remove(request: HttpRequest, registry: Registry) -> HttpResponse:
-    text = request.POST["remove"]
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise Http404(_("There is no such rule."))
-    rule = protection.remove(registry=registry, pk=int(text), actor=actor(request))
+    pk = row_id(request.POST["remove"], _("There is no such rule."))
+    rule = protection.remove(registry=registry, pk=pk, actor=actor(request))
     if rule is not None:
         messages.success(request, _("Tags like %(rule)s are no longer protected.") % {"rule": rule})
     return redirect(protection_url(registry))

@@ -16,7 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from dashboard.contexts import registry_users as contexts
-from dashboard.forms import MapForm, RegistryUserForm
+from dashboard.forms.registries import MapForm, RegistryUserForm
 from dashboard.models import Registry
 from dashboard.registry import htpasswd
 from dashboard.services import registry_users

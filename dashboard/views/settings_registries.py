@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard.contexts import settings_registries as contexts
-from dashboard.forms import RegistryForm
+from dashboard.forms.registries import RegistryForm
 from dashboard.models import Registry
 from dashboard.services import registries, registry_health, registry_removal
 from dashboard.services.index.refresh import ask_for_refresh

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from dashboard.contexts.alerts import thresholds_page, thresholds_url
-from dashboard.forms import ThresholdsForm
+from dashboard.forms.registries import ThresholdsForm
 from dashboard.models import Registry, Thresholds
 from dashboard.services.alerts import raise_and_end, shown
 

@@ -8,16 +8,15 @@ from typing import Any
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
 
-from dashboard.services import roles, set_up
+from dashboard.services import roles
 
 _VISITED = ("", "search/", "registries/")
 """What the addresses of pages begin with that are read alone: the root, the search, and registries."""
 
 
 class SignInOrVisit(LoginRequiredMiddleware):
-    """Middleware: who has not signed in is led to do so, or to set-up, unless it is a page that visitors may read.
+    """Middleware: who has not signed in is led to do so, unless it is a page that visitors may read.
 
     What is not there for a visitor, and what is forbidden, leads to sign in as well (problems.py): it tells nothing.
     """
@@ -31,10 +30,10 @@ class SignInOrVisit(LoginRequiredMiddleware):
     ) -> HttpResponseBase | None:
         """None to go on."""
         answer: HttpResponseBase | None = super().process_view(request, view_func, view_args, view_kwargs)
-        if answer is None or request.method not in ("GET", "HEAD"):
+        if answer is None or request.method not in ("GET", "HEAD") or not _is_visited(request):
             return answer
-        if not _is_visited(request) or not roles.registries_for(request.user).exists():
-            return redirect("set-up") if set_up.is_needed() else answer
+        if not roles.registries_for(request.user).exists():
+            return answer
         request.is_visitor = True  # type: ignore[attr-defined]  # asked below
         return None
 

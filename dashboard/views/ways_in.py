@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from dashboard.forms_people import PasswordForm, SetUpForm
+from dashboard.forms.people import NewPasswordForm, SetUpForm
 from dashboard.models import Invitation, Registry, User
 from dashboard.services import invitations, set_up
 from dashboard.services.client_address import client_address
@@ -32,7 +32,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     found = invitations.look_up(token)
     if found is None or not invitations.is_open(found):
         return _private(_no_longer(request, HTTPStatus.GONE if found else HTTPStatus.NOT_FOUND))
-    form = PasswordForm(request.POST if request.method == "POST" else None, user=found.user)
+    form = NewPasswordForm(request.POST if request.method == "POST" else None, user=found.user)
     if form.is_valid():
         try:
             user = invitations.accept(found, password=form.cleaned_data["password"], address=client_address(request))

@@ -25,14 +25,6 @@ def version() -> str:
 
 
 @pytest.fixture
-def browser(admin: User) -> Client:
-    """The administrator's."""
-    client = Client()
-    client.force_login(admin)
-    return client
-
-
-@pytest.fixture
 def index(registry: Registry, fake: FakeRegistry) -> None:
     """Three repositories."""
     for name in ("team-a/app", "team-b/web", "prod/api"):
@@ -49,29 +41,29 @@ def names(page: Page) -> list[str]:
 
 
 def test_a_new_installation_lets_everybody_who_signs_in_read_and_that_can_be_taken_away(
-    browser: Client, registry: Registry, as_jonas: Client
+    as_admin: Client, registry: Registry, as_jonas: Client
 ) -> None:
-    page = look(browser, RULES)
+    page = look(as_admin, RULES)
     (row,) = rows(page)
     assert row.startswith("everybody who signs in reader sees the repositories and pulls all every registry")
     look(as_jonas, "/registries/default/")
     rule = AccessRule.objects.get()
-    done = send(browser, RULES, remove=str(rule.pk))
+    done = send(as_admin, RULES, remove=str(rule.pk))
     assert done.headers["Location"] == RULES
-    assert "No longer: everybody who signs in is reader of ** on every registry." in look(browser, RULES).text("main")
+    assert "No longer: everybody who signs in is reader of ** on every registry." in look(as_admin, RULES).text("main")
     look(as_jonas, "/registries/default/", 404)
     entry = AuditEntry.objects.get(action="access")
     assert (entry.user, entry.code, entry.repository, entry.reason) == (
         "admin", "access-removed", "**", "reader: everybody who signs in",
     )  # fmt: skip
-    assert "took access away" in look(browser, "/registries/default/-/activity/?what=people").text("main")
+    assert "took access away" in look(as_admin, "/registries/default/-/activity/?what=people").text("main")
 
 
 def test_a_role_for_a_group_reaches_its_members(
-    browser: Client, registry: Registry, jonas: User, as_jonas: Client, fake: FakeRegistry, index: None
+    as_admin: Client, registry: Registry, jonas: User, as_jonas: Client, fake: FakeRegistry, index: None
 ) -> None:
     group = Group.objects.create(name="Team A")
-    send(browser, RULES, who="group", name="Team A", role="3", pattern="team-a/**", registry=str(registry.pk))
+    send(as_admin, RULES, who="group", name="Team A", role="3", pattern="team-a/**", registry=str(registry.pk))
     rule = AccessRule.objects.get(group=group)
     assert (rule.role, rule.pattern, rule.registry, rule.created_by) == (
         Role.MAINTAINER,
@@ -99,39 +91,43 @@ def test_a_role_for_a_group_reaches_its_members(
     ],
 )
 def test_what_makes_no_sense_is_said_and_kept(
-    browser: Client, registry: Registry, fields: dict[str, str], error: str
+    as_admin: Client, registry: Registry, fields: dict[str, str], error: str
 ) -> None:
     given = {"who": "everybody", "name": "", "role": "1", "pattern": "a/**", "registry": ""} | fields
-    page = send(browser, RULES, 422, **given)
+    page = send(as_admin, RULES, 422, **given)
     assert error in page.text("form.settings-form")
     assert page.attributes("#id_pattern", "value") == [given["pattern"]]
     assert AccessRule.objects.count() == 1
 
 
-def test_a_higher_role_takes_the_place_of_a_lower_one(browser: Client, registry: Registry, jonas: User) -> None:
+def test_a_higher_role_takes_the_place_of_a_lower_one(as_admin: Client, registry: Registry, jonas: User) -> None:
     for role in ("1", "3"):
-        send(browser, RULES, who="user", name="JONAS", role=role, pattern="x/**", registry="")
+        send(as_admin, RULES, who="user", name="JONAS", role=role, pattern="x/**", registry="")
     assert [rule.role for rule in AccessRule.objects.filter(user=jonas)] == [Role.MAINTAINER]
 
 
-def test_what_a_person_can_see_and_do(browser: Client, registry: Registry, jonas: User, index: None) -> None:
+def test_what_a_person_can_see_and_do(as_admin: Client, registry: Registry, jonas: User, index: None) -> None:
     AccessRule.objects.all().delete()
     let(jonas, Role.MAINTAINER, "team-a/**")
     let(jonas, Role.READER, "prod/*")
-    page = look(browser, f"{CHECK}?person=jonas")
+    page = look(as_admin, f"{CHECK}?person=jonas")
     assert names(page) == ["prod/api", "team-a/app"]
     assert "reader sees the repositories and pulls" in words(page.row("prod/api"))
     assert "maintainer also deletes and restores" in words(page.row("team-a/app"))
     assert "2 of 3 repositories" in page.text("main")
     User.objects.filter(pk=jonas.pk).update(is_active=False)
-    page = look(browser, f"{CHECK}?person=jonas")
+    page = look(as_admin, f"{CHECK}?person=jonas")
     assert "jonas is disabled and sees nothing." in page.text("main")
     assert names(page) == []
-    assert "There is no user nobody" in look(browser, f"{CHECK}?person=nobody").text("main")
+    assert "There is no user nobody" in look(as_admin, f"{CHECK}?person=nobody").text("main")
 
 
 def test_who_may_do_what_in_a_repository_and_why(
-    browser: Client, registry: Registry, jonas: User, maria: User, django_assert_max_num_queries: DjangoAssertNumQueries
+    as_admin: Client,
+    registry: Registry,
+    jonas: User,
+    maria: User,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     group = Group.objects.create(name="Operators")
     jonas.groups.add(group)
@@ -141,12 +137,12 @@ def test_who_may_do_what_in_a_repository_and_why(
     for number in range(30):
         User.objects.create_user(f"person-{number:02}")
     with django_assert_max_num_queries(14):
-        page = look(browser, f"{CHECK}?repository=prod/api")
+        page = look(as_admin, f"{CHECK}?repository=prod/api")
     assert "administrator of everything" in words(page.row("admin"))
     assert "group Operators is developer of prod/** on every registry" in words(page.row("jonas"))
     assert "maria is maintainer of ** on every registry" in words(page.row("maria"))
     assert "everybody who signs in is reader of ** on every registry" in words(page.row("person-07"))
-    assert "developer" not in words(look(browser, f"{CHECK}?repository=prod2/api").row("jonas"))
+    assert "developer" not in words(look(as_admin, f"{CHECK}?repository=prod2/api").row("jonas"))
 
 
 def test_the_pages_are_for_administrators_of_everything(as_maria: Client, registry: Registry, maria: User) -> None:

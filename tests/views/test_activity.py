@@ -33,14 +33,6 @@ def version() -> str:
     return "3.1"
 
 
-@pytest.fixture
-def as_admin(admin: User) -> Client:
-    """A browser that the administrator signed in with."""
-    client = Client()
-    client.force_login(admin)
-    return client
-
-
 @pytest.fixture(autouse=True)
 def notifying(registry: Registry) -> None:
     """The registry notifies; nobody has signed in that a test did not sign in."""

@@ -49,16 +49,8 @@ def team(registry: Registry, maria: User, index: Callable[[], None]) -> Group:
     return group
 
 
-@pytest.fixture
-def browser(admin: User) -> Client:
-    """The administrator's."""
-    client = Client()
-    client.force_login(admin)
-    return client
-
-
-def give(browser: Client, team: Group, password: str = SECRET, status: int = 302) -> str:
-    return send(browser, PAGE, status, group=str(team.pk), username="team-a", password=password).html
+def give(as_admin: Client, team: Group, password: str = SECRET, status: int = 302) -> str:
+    return send(as_admin, PAGE, status, group=str(team.pk), username="team-a", password=password).html
 
 
 def test_without_one_people_act_as_nobody_and_are_told(as_maria: Client, team: Group, fake: FakeRegistry) -> None:
@@ -71,9 +63,9 @@ def test_without_one_people_act_as_nobody_and_are_told(as_maria: Client, team: G
 
 
 def test_one_that_the_registry_accepts_is_what_its_members_act_with(
-    as_maria: Client, as_jonas: Client, browser: Client, team: Group, fake: FakeRegistry, registry: Registry
+    as_maria: Client, as_jonas: Client, as_admin: Client, team: Group, fake: FakeRegistry, registry: Registry
 ) -> None:
-    give(browser, team)
+    give(as_admin, team)
     fake.forget_requests()
     assert look(as_maria, HOME).has(f'a[href="{HOME}team/app/"]')
     assert "the credential of your group Team A" in look(as_maria, "/account/").text("table.accounts")
@@ -84,31 +76,31 @@ def test_one_that_the_registry_accepts_is_what_its_members_act_with(
     look(as_jonas, HOME, 403)
 
 
-def test_it_is_kept_encrypted_and_in_the_audit_without_the_secret(browser: Client, team: Group) -> None:
-    html = give(browser, team)
+def test_it_is_kept_encrypted_and_in_the_audit_without_the_secret(as_admin: Client, team: Group) -> None:
+    html = give(as_admin, team)
     row = Credential.objects.get()
     assert (row.group, row.user, row.secret()) == (team, None, SECRET)
     entry = AuditEntry.objects.get(action="credential")
     assert (entry.code, entry.reason, entry.registry) == ("group-credential-set", "Team A: team-a", "default")
-    page = look(browser, PAGE)
+    page = look(as_admin, PAGE)
     assert "team-a accepted" in words(page.row("Team A"))
     assert SECRET not in html + page.html + row.encrypted_secret
-    send(browser, PAGE, remove=str(team.pk))
+    send(as_admin, PAGE, remove=str(team.pk))
     assert not Credential.objects.exists()
     assert AuditEntry.objects.filter(code="group-credential-removed", reason="Team A").exists()
 
 
-def test_a_refused_one_is_not_kept(browser: Client, team: Group) -> None:
-    html = give(browser, team, password="wrong-0815", status=422)
+def test_a_refused_one_is_not_kept(as_admin: Client, team: Group) -> None:
+    html = give(as_admin, team, password="wrong-0815", status=422)
     assert "refused that name and password" in html
     assert "wrong-0815" not in html
     assert not Credential.objects.exists()
 
 
 def test_of_several_the_first_that_can_be_used_counts(
-    browser: Client, team: Group, registry: Registry, maria: User
+    as_admin: Client, team: Group, registry: Registry, maria: User
 ) -> None:
-    give(browser, team)
+    give(as_admin, team)
     other = Group.objects.create(name="A first one")
     maria.groups.add(other)
     stale = Credential(group=other, registry=registry, origin="http://moved.test", username="x", state="accepted")
@@ -122,8 +114,8 @@ def test_of_several_the_first_that_can_be_used_counts(
     assert (acting.acting_with, acting.name, acting.own) == (ActingWith.NOBODY, "", OwnCredential.MOVED)
 
 
-def test_a_deletion_says_with_whose_credential(as_maria: Client, browser: Client, team: Group) -> None:
-    give(browser, team)
+def test_a_deletion_says_with_whose_credential(as_maria: Client, as_admin: Client, team: Group) -> None:
+    give(as_admin, team)
     page = look(as_maria, f"{HOME}team/app/-/delete/?tag=1.0")
     fields = {
         str(field.attributes["name"]): str(field.attributes.get("value") or "")

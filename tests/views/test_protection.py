@@ -35,14 +35,6 @@ def version() -> str:
     return "2.8"
 
 
-@pytest.fixture
-def browser(admin: User) -> Client:
-    """The administrator's."""
-    client = Client()
-    client.force_login(admin)
-    return client
-
-
 def rule(registry: Registry, tags: str = "latest", repositories: str = "*") -> TagRule:
     return protection.add(
         registry=registry, tag_pattern=tags, repository_pattern=repositories, note="", actor=Actor("admin")
@@ -60,16 +52,16 @@ def moved(registry: Registry, tag: str = "latest", *, repository: str = "team/ap
 
 
 def test_a_rule_is_added_counts_what_it_protects_and_is_removed(
-    browser: Client, registry: Registry, fake: FakeRegistry, index: Index
+    as_admin: Client, registry: Registry, fake: FakeRegistry, index: Index
 ) -> None:
     fake.push_image("team/app", "latest", "v1", "v2", "other")
     fake.push_image("web", "latest", "v1")
     index()
-    assert "No tag is protected" in look(browser, RULES).text("main")
-    done = send(browser, RULES, tag_pattern="v*", repository_pattern="team/*", note="Ask <maria> first")
+    assert "No tag is protected" in look(as_admin, RULES).text("main")
+    done = send(as_admin, RULES, tag_pattern="v*", repository_pattern="team/*", note="Ask <maria> first")
     assert done.headers["Location"] == RULES
-    send(browser, RULES, tag_pattern="latest", repository_pattern="", note="")
-    page = look(browser, RULES)
+    send(as_admin, RULES, tag_pattern="latest", repository_pattern="", note="")
+    page = look(as_admin, RULES)
     assert "Tags like latest are protected now." in page.text("main")
     rows = [[words(cell) for cell in row.css("th, td")][:4] for row in page.tree.css(".rules tbody tr")]
     assert rows == [
@@ -77,10 +69,10 @@ def test_a_rule_is_added_counts_what_it_protects_and_is_removed(
         ["latest", "all", "2 tags", "just now by admin"],
     ]
     first = page.attributes(".rules button", "value")[0]
-    send(browser, RULES, remove=first)
-    assert "Tags like team/*:v* are no longer protected." in look(browser, RULES).text("main")
+    send(as_admin, RULES, remove=first)
+    assert "Tags like team/*:v* are no longer protected." in look(as_admin, RULES).text("main")
     assert TagRule.objects.get().tag_pattern == "latest"
-    send(browser, RULES, remove=first)
+    send(as_admin, RULES, remove=first)
     audited = (
         AuditEntry.objects.exclude(action="sign-in")
         .order_by("pk")
@@ -106,26 +98,26 @@ def test_a_rule_is_added_counts_what_it_protects_and_is_removed(
     ],
 )
 def test_what_is_wrong_is_said_at_its_field_and_kept_in_the_form(
-    browser: Client, registry: Registry, fields: dict[str, str], said: str
+    as_admin: Client, registry: Registry, fields: dict[str, str], said: str
 ) -> None:
     rule(registry)
     sent = {"tag_pattern": "v*", "repository_pattern": "*", "note": ""} | fields
-    page = send(browser, RULES, 422, **sent)
+    page = send(as_admin, RULES, 422, **sent)
     assert said in page.text("form.settings-form")
     assert page.attributes("#id_note", "value") == [sent["note"]]
     assert TagRule.objects.count() == 1
 
 
-def test_there_are_not_more_rules_than_can_be_held_against_every_tag(browser: Client, registry: Registry) -> None:
+def test_there_are_not_more_rules_than_can_be_held_against_every_tag(as_admin: Client, registry: Registry) -> None:
     for number in range(protection.MAX_RULES):
         rule(registry, f"v{number}")
-    page = send(browser, RULES, 422, tag_pattern="one-more", repository_pattern="*")
+    page = send(as_admin, RULES, 422, tag_pattern="one-more", repository_pattern="*")
     assert "at most 50 rules" in page.text("main")
     assert TagRule.objects.count() == protection.MAX_RULES
 
 
 def test_who_may_not_change_registries_may_not_set_rules(
-    as_maria: Client, browser: Client, registry: Registry, jonas: User
+    as_maria: Client, as_admin: Client, registry: Registry, jonas: User
 ) -> None:
     kept = rule(registry)
     assert as_maria.get(RULES).status_code == 403
@@ -137,21 +129,21 @@ def test_who_may_not_change_registries_may_not_set_rules(
     client.force_login(jonas)
     send(client, RULES, remove=str(kept.pk))
     assert not TagRule.objects.exists()
-    assert look(browser, "/settings/registries/nowhere/protection/", 404).status == 404
-    assert browser.post(RULES, {"remove": "x"}).status_code == 404
+    assert look(as_admin, "/settings/registries/nowhere/protection/", 404).status == 404
+    assert as_admin.post(RULES, {"remove": "x"}).status_code == 404
 
 
-def test_the_settings_of_a_registry_lead_to_its_rules(browser: Client, registry: Registry) -> None:
+def test_the_settings_of_a_registry_lead_to_its_rules(as_admin: Client, registry: Registry) -> None:
     second = Registry.objects.create(slug="second", url="http://second.test", public_host="second.test")
     for slug in ("default", second.slug):
-        links = look(browser, f"/settings/registries/{slug}/").links("main a")
+        links = look(as_admin, f"/settings/registries/{slug}/").links("main a")
         assert links["Rules for tags"] == f"/settings/registries/{slug}/protection/"
     rule(second, "v*")
-    assert "No tag is protected" in look(browser, RULES).text("main"), "each registry has its own"
+    assert "No tag is protected" in look(as_admin, RULES).text("main"), "each registry has its own"
 
 
 def test_counting_costs_the_same_for_any_number_of_rules(
-    browser: Client, registry: Registry, fake: FakeRegistry, index: Index
+    as_admin: Client, registry: Registry, fake: FakeRegistry, index: Index
 ) -> None:
     fake.push_image("team/app", *(f"v{n}" for n in range(60)))
     index()
@@ -160,7 +152,7 @@ def test_counting_costs_the_same_for_any_number_of_rules(
         while TagRule.objects.count() < count:
             rule(registry, f"v{TagRule.objects.count()}*")
         with CaptureQueriesContext(connection) as queries:
-            assert len(look(browser, RULES).tree.css(".rules tbody tr")) == count
+            assert len(look(as_admin, RULES).tree.css(".rules tbody tr")) == count
         costs.append(len(queries))
     assert costs[0] == costs[1] == costs[2]
 

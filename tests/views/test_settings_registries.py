@@ -73,14 +73,6 @@ def second(people: dict[str, str], version: str) -> Iterator[FakeRegistry]:
         yield fake
 
 
-@pytest.fixture
-def browser(admin: User) -> Client:
-    """The administrator's."""
-    client = Client()
-    client.force_login(admin)
-    return client
-
-
 def described(**changes: Any) -> dict[str, Any]:
     """The form as a person fills it in."""
     fields = {
@@ -90,20 +82,20 @@ def described(**changes: Any) -> dict[str, Any]:
     return fields | changes
 
 
-def add(browser: Client, status: int = 302, **changes: Any) -> Page:
-    return send(browser, NEW, status, **described(**changes))
+def add(as_admin: Client, status: int = 302, **changes: Any) -> Page:
+    return send(as_admin, NEW, status, **described(**changes))
 
 
-def change(browser: Client, status: int = 302, **changes: Any) -> Page:
-    return send(browser, EDIT, status, **described(**changes))
+def change(as_admin: Client, status: int = 302, **changes: Any) -> Page:
+    return send(as_admin, EDIT, status, **described(**changes))
 
 
 def row() -> Registry:
     return Registry.objects.get(slug="second")
 
 
-def notices(browser: Client) -> str:
-    return " ".join(look(browser, EDIT).texts(".notice"))
+def notices(as_admin: Client) -> str:
+    return " ".join(look(as_admin, EDIT).texts(".notice"))
 
 
 # Who may
@@ -111,9 +103,9 @@ def notices(browser: Client) -> str:
 
 @pytest.mark.parametrize("address", [LIST, NEW, EDIT, REMOVE])
 def test_only_who_may_change_registries_gets_there(
-    second: FakeRegistry, browser: Client, as_maria: Client, maria: User, address: str
+    second: FakeRegistry, as_admin: Client, as_maria: Client, maria: User, address: str
 ) -> None:
-    add(browser)
+    add(as_admin)
     for answer in (
         look(as_maria, address, 403),
         page_of(as_maria.post(address, described(slug="third")), 403 if address != LIST else 405),
@@ -129,9 +121,9 @@ def test_only_who_may_change_registries_gets_there(
     assert Registry.objects.count() == 1
 
 
-def test_environments_registry_is_shown_and_read_only(registry: Registry, browser: Client) -> None:
+def test_environments_registry_is_shown_and_read_only(registry: Registry, as_admin: Client) -> None:
     with override_settings(REGISTRY_USERNAME="robot", REGISTRY_PASSWORD=SECRET, EVENTS_TOKEN="token-of-the-env"):
-        page = look(browser, f"{LIST}default/")
+        page = look(as_admin, f"{LIST}default/")
         assert "read-only here" in page.text(".lede")
         assert "DASHBOARD_REGISTRY_URL" in page.text("dl.facts")
         assert "robot" in page.text("dl.facts")
@@ -139,21 +131,21 @@ def test_environments_registry_is_shown_and_read_only(registry: Registry, browse
         assert SECRET not in page.html
         assert "token-of-the-env" not in page.html
     for address in (f"{LIST}default/", f"{LIST}default/remove/"):
-        done = send(browser, address, slug="default", action="make-token", url=URL)
+        done = send(as_admin, address, slug="default", action="make-token", url=URL)
         assert done.headers["Location"] == f"{LIST}default/"
-    assert "is read-only here" in look(browser, f"{LIST}default/").text(".notice.danger")
+    assert "is read-only here" in look(as_admin, f"{LIST}default/").text(".notice.danger")
     registry.refresh_from_db()
     assert (registry.url, registry.encrypted_events_token) == ("http://registry.test:5000", "")
-    assert "of the environment, read-only" in look(browser, LIST).text("table.registries")
+    assert "of the environment, read-only" in look(as_admin, LIST).text("table.registries")
 
 
 # Adding, and what is refused
 
 
-def test_added_registry_is_read_and_shown(second: FakeRegistry, browser: Client) -> None:
-    done = add(browser, default_username="robot", password=SECRET, sign_in="on", refresh_minutes="30")
+def test_added_registry_is_read_and_shown(second: FakeRegistry, as_admin: Client) -> None:
+    done = add(as_admin, default_username="robot", password=SECRET, sign_in="on", refresh_minutes="30")
     assert done.headers["Location"] == EDIT
-    said = notices(browser)
+    said = notices(as_admin)
     assert "second.test:5000 was saved." in said
     assert "It accepts robot; the password is kept encrypted." in said
     assert "CNCF Distribution 3.x" in said
@@ -163,7 +155,7 @@ def test_added_registry_is_read_and_shown(second: FakeRegistry, browser: Client)
     job = Job.objects.get()
     assert (job.kind, job.registry) == ("refresh", kept)
     run_job(str(job.pk))
-    assert look(browser, "/registries/second/").attributes("table.repos a.name", "href") == [
+    assert look(as_admin, "/registries/second/").attributes("table.repos a.name", "href") == [
         "/registries/second/team/app/"
     ]
 
@@ -194,9 +186,9 @@ def test_added_registry_is_read_and_shown(second: FakeRegistry, browser: Client)
     ],
 )
 def test_what_is_wrong_is_told_at_its_field_and_nobody_is_asked(
-    registry: Registry, second: FakeRegistry, browser: Client, field: str, value: str, said: str
+    registry: Registry, second: FakeRegistry, as_admin: Client, field: str, value: str, said: str
 ) -> None:
-    page = add(browser, 422, **{field: value, "password": SECRET if field == "default_username" else ""})
+    page = add(as_admin, 422, **{field: value, "password": SECRET if field == "default_username" else ""})
     rows = [words(node) for node in page.tree.css(".form-row") if node.css_first(f"[name={field}]")]
     assert said in rows[0]
     assert len(page.texts(".form-row .help.bad")) == 1
@@ -206,130 +198,130 @@ def test_what_is_wrong_is_told_at_its_field_and_nobody_is_asked(
     assert not second.requests
 
 
-def test_name_and_password_belong_together(second: FakeRegistry, browser: Client) -> None:
-    assert "Whose password is it?" in add(browser, 422, password=SECRET).text("main form")
-    assert "Enter the password of that name." in add(browser, 422, default_username="robot").text("main form")
+def test_name_and_password_belong_together(second: FakeRegistry, as_admin: Client) -> None:
+    assert "Whose password is it?" in add(as_admin, 422, password=SECRET).text("main form")
+    assert "Enter the password of that name." in add(as_admin, 422, default_username="robot").text("main form")
     assert not second.requests
 
 
 def test_a_directory_and_an_authority_that_are_there_are_taken(
-    second: FakeRegistry, browser: Client, tmp_path: Path
+    second: FakeRegistry, as_admin: Client, tmp_path: Path
 ) -> None:
-    add(browser, storage_root=str(tmp_path), ca_file=str(make_certificates(tmp_path).authority))
+    add(as_admin, storage_root=str(tmp_path), ca_file=str(make_certificates(tmp_path).authority))
     assert row().storage_root == str(tmp_path)
 
 
-def test_unreachable_registry_is_kept_and_what_it_answered_is_said(second: FakeRegistry, browser: Client) -> None:
+def test_unreachable_registry_is_kept_and_what_it_answered_is_said(second: FakeRegistry, as_admin: Client) -> None:
     second.fail_next("", exception="refused", times=None)
-    add(browser, default_username="robot", password=SECRET)
-    said = notices(browser)
+    add(as_admin, default_username="robot", password=SECRET)
+    said = notices(as_admin)
     assert "The password was not kept: the registry could not be asked about it." in said
     kept = row()
     assert (kept.default_username, kept.encrypted_default_password) == ("robot", "")
     assert "There is no password of robot for this address." in said
 
 
-def test_refused_password_saves_nothing(second: FakeRegistry, browser: Client) -> None:
-    page = add(browser, 422, default_username="robot", password="wrong-and-secret")
+def test_refused_password_saves_nothing(second: FakeRegistry, as_admin: Client) -> None:
+    page = add(as_admin, 422, default_username="robot", password="wrong-and-secret")
     assert "second.test:5000 refuses that name and password." in page.text("main form")
     assert "wrong-and-secret" not in page.html
     assert not Registry.objects.exists()
 
 
-def test_registry_that_asks_nobody_keeps_no_password(fake: FakeRegistry, browser: Client) -> None:
-    add(browser, default_username="robot", password=SECRET)
-    assert "asks nobody for a password, so none was kept." in notices(browser)
+def test_registry_that_asks_nobody_keeps_no_password(fake: FakeRegistry, as_admin: Client) -> None:
+    add(as_admin, default_username="robot", password=SECRET)
+    assert "asks nobody for a password, so none was kept." in notices(as_admin)
     assert (row().default_username, row().encrypted_default_password) == ("", "")
 
 
-def test_slug_stays(second: FakeRegistry, browser: Client) -> None:
-    add(browser)
-    assert not look(browser, EDIT).has("[name=slug]")
-    change(browser, slug="third", public_host="pull.test")
+def test_slug_stays(second: FakeRegistry, as_admin: Client) -> None:
+    add(as_admin)
+    assert not look(as_admin, EDIT).has("[name=slug]")
+    change(as_admin, slug="third", public_host="pull.test")
     assert Registry.objects.values_list("slug", "public_host").get() == ("second", "pull.test")
 
 
 # Secrets
 
 
-def test_password_is_kept_encrypted_and_never_shown(second: FakeRegistry, browser: Client) -> None:
-    add(browser, default_username="robot", password=SECRET)
+def test_password_is_kept_encrypted_and_never_shown(second: FakeRegistry, as_admin: Client) -> None:
+    add(as_admin, default_username="robot", password=SECRET)
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM dashboard_registry")
         assert SECRET not in repr(cursor.fetchall())
-    page = look(browser, EDIT)
+    page = look(as_admin, EDIT)
     assert SECRET not in page.html
     assert "A password is kept." in page.text("main form")
     assert page.attributes("[name=password]", "value") == [""]
-    change(browser, default_username="robot", refresh_minutes="7")
+    change(as_admin, default_username="robot", refresh_minutes="7")
     assert (row().default_password(), row().refresh_minutes) == (SECRET, 7), "left empty it stays"
 
 
-def test_password_is_not_sent_to_another_origin(second: FakeRegistry, browser: Client) -> None:
-    add(browser, default_username="robot", password=SECRET)
+def test_password_is_not_sent_to_another_origin(second: FakeRegistry, as_admin: Client) -> None:
+    add(as_admin, default_username="robot", password=SECRET)
     second.forget_requests()
-    change(browser, default_username="robot", url="http://third.test:5000")
+    change(as_admin, default_username="robot", url="http://third.test:5000")
     assert row().encrypted_default_password == ""
     assert not second.requests, "neither with it nor as nobody"
-    said = notices(browser)
+    said = notices(as_admin)
     assert "has to be entered again" in said
     assert "There is no password of robot for this address." in said
-    change(browser, default_username="robot", password=SECRET, url="http://third.test:5000")
+    change(as_admin, default_username="robot", password=SECRET, url="http://third.test:5000")
     assert row().default_password() == SECRET
 
 
-def test_row_that_moved_by_other_ways_does_not_send_it_either(second: FakeRegistry, browser: Client) -> None:
-    add(browser, default_username="robot", password=SECRET)
+def test_row_that_moved_by_other_ways_does_not_send_it_either(second: FakeRegistry, as_admin: Client) -> None:
+    add(as_admin, default_username="robot", password=SECRET)
     Registry.objects.update(url="http://third.test:5000")
     second.forget_requests()
-    page = look(browser, "/registries/second/", 403)
+    page = look(as_admin, "/registries/second/", 403)
     assert "The default credential of second.test:5000 has to be entered again" in page.text("h1")
     assert not second.requests
 
 
-def test_taking_the_name_away_takes_the_password_along(second: FakeRegistry, browser: Client) -> None:
-    add(browser, default_username="robot", password=SECRET)
-    change(browser)
+def test_taking_the_name_away_takes_the_password_along(second: FakeRegistry, as_admin: Client) -> None:
+    add(as_admin, default_username="robot", password=SECRET)
+    change(as_admin)
     assert (row().default_username, row().encrypted_default_password) == ("", "")
 
 
-def test_another_name_never_gets_the_old_password(second: FakeRegistry, browser: Client) -> None:
-    add(browser, default_username="robot", password=SECRET)
-    change(browser, 422, default_username="ada")
+def test_another_name_never_gets_the_old_password(second: FakeRegistry, as_admin: Client) -> None:
+    add(as_admin, default_username="robot", password=SECRET)
+    change(as_admin, 422, default_username="ada")
     second.fail_next("", exception="refused", times=None)
-    change(browser, default_username="ada", password="of-ada")
+    change(as_admin, default_username="ada", password="of-ada")
     assert (row().default_username, row().encrypted_default_password) == ("ada", "")
 
 
-def test_secret_that_no_key_reads_never_falls_back_to_nobody(second: FakeRegistry, browser: Client) -> None:
-    add(browser, default_username="robot", password=SECRET)
+def test_secret_that_no_key_reads_never_falls_back_to_nobody(second: FakeRegistry, as_admin: Client) -> None:
+    add(as_admin, default_username="robot", password=SECRET)
     second.forget_requests()
     connections_before = row()
     with override_settings(CREDENTIAL_KEYS=[Fernet.generate_key().decode()]):
-        page = look(browser, "/registries/second/", 403)
+        page = look(as_admin, "/registries/second/", 403)
         assert "The default credential of second.test:5000 cannot be read" in page.text("h1")
         assert "The password of robot can no longer be decrypted" in page.text("section.state")
-        assert "can no longer be decrypted" in look(browser, EDIT).text(".notice.danger")
-        assert "cannot be read" in look(browser, "/registries/second/-/status/").text("table.statuses")
-        assert browser.get("/readyz").json()["registries"] == {"second": "unauthorized"}
+        assert "can no longer be decrypted" in look(as_admin, EDIT).text(".notice.danger")
+        assert "cannot be read" in look(as_admin, "/registries/second/-/status/").text("table.statuses")
+        assert as_admin.get("/readyz").json()["registries"] == {"second": "unauthorized"}
         run_job(str(Job.objects.get().pk))
         job = Job.objects.get()
         assert (job.state, job.outcome_code, job.outcome["reason"]) == (
             "failed", "unauthorized", connections.CREDENTIAL_UNREADABLE,
         )  # fmt: skip
-        assert "cannot be read" in look(browser, LIST).text("table.registries")
-        assert look(browser, "/search/?q=app")
-        assert "robot" in look(browser, "/account/").text("main")
+        assert "cannot be read" in look(as_admin, LIST).text("table.registries")
+        assert look(as_admin, "/search/?q=app")
+        assert "robot" in look(as_admin, "/account/").text("main")
         assert not second.requests, "neither as robot nor as nobody"
-        change(browser, default_username="robot", password=SECRET)
+        change(as_admin, default_username="robot", password=SECRET)
         assert row().default_password() == SECRET
     assert connections_before.default_password() == SECRET
 
 
 def test_rotation_takes_registries_along_and_counts_what_cannot_be_read(
-    second: FakeRegistry, browser: Client, admin: User, capsys: pytest.CaptureFixture[str]
+    second: FakeRegistry, as_admin: Client, admin: User, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    add(browser, default_username="robot", password=SECRET)
+    add(as_admin, default_username="robot", password=SECRET)
     token = registries.make_events_token(row())
     credentials.store(user=admin, registry=row(), username="ada", password="of-ada")
     newest = Fernet.generate_key().decode()
@@ -347,21 +339,21 @@ def test_rotation_takes_registries_along_and_counts_what_cannot_be_read(
 # The token of notifications
 
 
-def test_token_is_shown_once_with_the_configuration_and_then_lets_in(second: FakeRegistry, browser: Client) -> None:
-    add(browser)
-    page = send(browser, EDIT, 200, action="make-token")
+def test_token_is_shown_once_with_the_configuration_and_then_lets_in(second: FakeRegistry, as_admin: Client) -> None:
+    add(as_admin)
+    page = send(as_admin, EDIT, 200, action="make-token")
     assert page.headers["Cache-Control"] == "no-store"
     token = page.text("#token")
     assert len(token) >= 43
     assert f"Authorization: [Bearer {token}]" in page.text("pre")
     assert "url: http://testserver/events/second/" in page.text("pre")
-    assert token not in look(browser, EDIT).html
+    assert token not in look(as_admin, EDIT).html
     assert token not in row().encrypted_events_token
     assert sender(slug="second", authorization=f"Bearer {token}") == row()
-    again = send(browser, EDIT, 200, action="make-token").text("#token")
+    again = send(as_admin, EDIT, 200, action="make-token").text("#token")
     assert sender(slug="second", authorization=f"Bearer {token}") is None
     assert sender(slug="second", authorization=f"Bearer {again}") == row()
-    send(browser, EDIT, action="drop-token")
+    send(as_admin, EDIT, action="drop-token")
     assert sender(slug="second", authorization=f"Bearer {again}") is None
     assert row().url == URL, "the rest stays"
 
@@ -392,9 +384,9 @@ def belongings(registry: Registry, user: User) -> None:
 
 
 def test_removal_says_what_goes_and_takes_only_that(
-    registry: Registry, second: FakeRegistry, browser: Client, admin: User
+    registry: Registry, second: FakeRegistry, as_admin: Client, admin: User
 ) -> None:
-    add(browser, default_username="robot", password=SECRET)
+    add(as_admin, default_username="robot", password=SECRET)
     registry.from_environment = False
     registry.default_username = "robot"
     registry.set_default_password(SECRET)
@@ -403,19 +395,19 @@ def test_removal_says_what_goes_and_takes_only_that(
         run_job(str(ask_for_refresh(registry=each, user=admin).pk))
         belongings(each, admin)
         credentials.store(user=admin, registry=each, username="ada", password="of-ada")
-    page = look(browser, REMOVE)
+    page = look(as_admin, REMOVE)
     assert page.texts(".goes-with li") == [
         "1 repository of the index", "1 tag of the index", "2 periods of the tags' history",
         "1 snapshot of the storage", "1 manifest that could be restored", "1 person's own credential",
     ]  # fmt: skip
     assert "Remove second.test:5000" in page.text("button.danger")
-    wrong = send(browser, REMOVE, 422, slug="secon")
+    wrong = send(as_admin, REMOVE, 422, slug="secon")
     assert "Type second to remove it." in wrong.text(".help.bad")
     assert Registry.objects.count() == 2
     content = set(Content.objects.values_list("digest", flat=True))
     second.forget_requests()
-    assert send(browser, REMOVE, slug="second").headers["Location"] == LIST
-    assert "second.test:5000 was removed from here." in look(browser, LIST).text(".notice.success")
+    assert send(as_admin, REMOVE, slug="second").headers["Location"] == LIST
+    assert "second.test:5000 was removed from here." in look(as_admin, LIST).text(".notice.success")
     assert list(Registry.objects.all()) == [registry]
     models = (Deletion, DeletionPlan, TrashedManifest, TagPeriod, UsageSnapshot, Credential, IndexedRepository)
     for model in models:
@@ -423,12 +415,12 @@ def test_removal_says_what_goes_and_takes_only_that(
     assert IndexedTag.objects.values_list("repository__registry__slug", flat=True).get() == "default"
     assert set(Content.objects.values_list("digest", flat=True)) == content
     assert not second.requests
-    look(browser, REMOVE, 404)
+    look(as_admin, REMOVE, 404)
 
 
-def test_nothing_is_removed_while_a_deletion_runs(second: FakeRegistry, browser: Client, admin: User) -> None:
-    add(browser)
+def test_nothing_is_removed_while_a_deletion_runs(second: FakeRegistry, as_admin: Client, admin: User) -> None:
+    add(as_admin)
     belongings(row(), admin)
     Deletion.objects.update(state="in-progress")
-    assert "is being deleted or put back" in send(browser, REMOVE, 422, slug="second").text(".help.bad")
+    assert "is being deleted or put back" in send(as_admin, REMOVE, 422, slug="second").text(".help.bad")
     assert TrashedManifest.objects.exists()

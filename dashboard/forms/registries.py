@@ -1,4 +1,4 @@
-"""Forms: signing in, one's own registry credential; registries, rules and thresholds as administrators set them."""
+"""Forms of registries as administrators set them: the row, thresholds, users of the password file, groups."""
 
 from __future__ import annotations
 
@@ -8,88 +8,22 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm, SetPasswordForm
 from django.contrib.auth.models import Group
-from django.contrib.auth.password_validation import password_validators_help_texts
 from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from dashboard.models import AccessRule, Registry, Role, TagRule, Thresholds, User
-from dashboard.registry import docker_config, htpasswd, patterns
-from dashboard.services import access_rules, protection, registries
+from dashboard.models import Registry, Thresholds, User
+from dashboard.registry import htpasswd
+from dashboard.services import registries
+
+from .account import CredentialForm, without_colon
 
 HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 MAX_REFRESH_MINUTES = 7 * 24 * 60
 GIB = 1024**3
 MAX_GIB = Decimal(1024**2)
 MAX_SCAN_HOURS = 365 * 24
-
-
-class SignInForm(AuthenticationForm):
-    """Name and password; the error does not tell which was wrong."""
-
-    error_messages = {
-        "invalid_login": _("That name and password do not belong together."),
-        "inactive": _("That name and password do not belong together."),
-    }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            field.widget.attrs["class"] = "field"
-
-
-class CredentialForm(forms.Form):
-    """Name and password on a registry."""
-
-    username = forms.CharField(
-        label=_("User name on the registry"),
-        max_length=255,
-        widget=forms.TextInput(
-            attrs={"class": "field", "autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
-        ),
-    )
-    password = forms.CharField(
-        label=_("Password or token"),
-        max_length=4096,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"class": "field", "autocomplete": "new-password"}),
-    )
-
-    def clean_username(self) -> str:
-        """A colon would end the name in HTTP Basic."""
-        return _without_colon(str(self.cleaned_data["username"]))
-
-
-class ConfirmForm(forms.Form):
-    """The password of whoever is signed in, once more."""
-
-    password = forms.CharField(
-        label=_("Password"),
-        max_length=4096,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"class": "field", "autocomplete": "current-password", "autofocus": True}),
-    )
-
-
-class PasswordForm(SetPasswordForm):  # type: ignore[type-arg]  # generic for the type checker alone
-    """The old password, and a new one twice, held against the password rules."""
-
-    field_order = ("old_password", "new_password1", "new_password2")
-    old_password = forms.CharField(
-        label=_("Password until now"),
-        max_length=4096,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            field.widget.attrs["class"] = "field"
-        # Django's own help is a list in HTML; ours is a sentence.
-        self.fields["new_password1"].help_text = " ".join(password_validators_help_texts())
 
 
 class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the type checker alone
@@ -213,7 +147,7 @@ class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for th
 
     def clean_default_username(self) -> str:
         """A colon would end the name in HTTP Basic."""
-        return _without_colon(str(self.cleaned_data["default_username"]))
+        return without_colon(str(self.cleaned_data["default_username"]))
 
     def clean(self) -> dict[str, Any]:
         """Name and password belong together; the host falls back to the address'."""
@@ -228,55 +162,6 @@ class RegistryForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for th
         if name and not password and name != self.initial.get("default_username", ""):
             self.add_error("password", _("Enter the password of that name."))
         return found
-
-
-class TagRuleForm(forms.Form):
-    """A rule that protects tags: two globs and a note."""
-
-    tag_pattern = forms.CharField(
-        label=_("Tags"),
-        max_length=TagRule.MAX_PATTERN,
-        help_text=_(
-            "For example latest, v* or release-*. A * stands for any characters, ? for one, [0-9] for one of these; "
-            "upper and lower case differ."
-        ),
-    )
-    repository_pattern = forms.CharField(
-        label=_("Repositories"),
-        max_length=TagRule.MAX_PATTERN,
-        initial="*",
-        required=False,
-        help_text=_("A single * is all of them. It stands for / too: team/* is team/app as well as team/web/api."),
-    )
-    note = forms.CharField(
-        label=_("Note"),
-        max_length=TagRule.MAX_NOTE,
-        required=False,
-        help_text=_("Why, or whom to ask; shown here alone."),
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name, field in self.fields.items():
-            field.widget.attrs["class"] = "field"
-            if name != "note":
-                field.widget.attrs |= {"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}
-
-    def clean_tag_pattern(self) -> str:
-        """Only what can be like a tag."""
-        pattern = str(self.cleaned_data["tag_pattern"])
-        if not protection.is_tag_pattern(pattern):
-            raise forms.ValidationError(_("No tag can be like that: letters, digits, . - _ and * ? [ ] are possible."))
-        return pattern
-
-    def clean_repository_pattern(self) -> str:
-        """Only what can be like a repository's name; all of them where it is left empty."""
-        pattern = str(self.cleaned_data["repository_pattern"]) or "*"
-        if not protection.is_repository_pattern(pattern):
-            raise forms.ValidationError(
-                _("No repository can be like that: lower-case letters, digits, / . - _ and * ? [ ] are possible.")
-            )
-        return pattern
 
 
 class ThresholdsForm(forms.Form):
@@ -393,6 +278,18 @@ class MapForm(forms.Form):
         return found
 
 
+class GroupCredentialForm(CredentialForm):
+    """A group, and its name and password on a registry."""
+
+    group = forms.ModelChoiceField(label=_("Group"), queryset=Group.objects.order_by("name"))
+
+    field_order = ("group", "username", "password")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["group"].widget.attrs["class"] = "field"
+
+
 def _registry_name(name: str) -> str:
     if not htpasswd.is_name(name):
         raise forms.ValidationError(
@@ -407,120 +304,3 @@ def _gib(count: int | None) -> Decimal | None:
 
 def _bytes(gib: Decimal | None) -> int | None:
     return None if gib is None else int(gib * GIB)
-
-
-def _without_colon(name: str) -> str:
-    if ":" in name:
-        raise forms.ValidationError(_("A registry's user name has no colon."))
-    return name
-
-
-class AccessRuleForm(forms.Form):
-    """A rule of access: for whom, which role, in which repositories of which registry. `wanted` once it is valid."""
-
-    who = forms.ChoiceField(label=_("For"), choices=AccessRule.Who.choices)
-    name = forms.CharField(
-        label=_("Name"),
-        max_length=150,
-        required=False,
-        help_text=_("Of the user or the group; empty for everybody and for visitors."),
-    )
-    role = forms.TypedChoiceField(label=_("Role"), choices=Role.choices, coerce=int)
-    pattern = forms.CharField(
-        label=_("Repositories"),
-        max_length=patterns.MAX_PATTERN,
-        initial=patterns.EVERY,
-        help_text=_(
-            "** is all of them, team-a/** all below team-a, team-a/* those right below it, team-*/api one of several."
-        ),
-    )
-    registry = forms.ModelChoiceField(
-        label=_("Registry"), queryset=Registry.objects.all(), required=False, empty_label=_("every registry")
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name, field in self.fields.items():
-            field.widget.attrs["class"] = "field"
-            if name in ("name", "pattern"):
-                field.widget.attrs |= {"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}
-
-    def clean_pattern(self) -> str:
-        """The pattern as it is kept."""
-        try:
-            return patterns.parse_pattern(self.cleaned_data["pattern"])
-        except patterns.InvalidPattern:
-            raise forms.ValidationError(
-                _(
-                    "No repository can be like that: names in lower case, at most one * in each part, "
-                    "and ** as the last part alone."
-                )
-            ) from None
-
-    def clean(self) -> dict[str, Any]:
-        """That the user or group is there, and that visitors only read."""
-        data = super().clean() or self.cleaned_data
-        who, name = data.get("who"), data.get("name", "")
-        if who == AccessRule.Who.USER and not (user := User.objects.like(name).first()):
-            self.add_error("name", _("There is no user of that name."))
-        elif who == AccessRule.Who.USER:
-            data["user"] = user
-        elif who == AccessRule.Who.GROUP and not (group := Group.objects.filter(name=name).first()):
-            self.add_error("name", _("There is no group of that name."))
-        elif who == AccessRule.Who.GROUP:
-            data["group"] = group
-        if who == AccessRule.Who.VISITORS and data.get("role", Role.READER) != Role.READER:
-            self.add_error("role", _("Visitors may only read."))
-        return data
-
-    @property
-    def wanted(self) -> access_rules.Wanted:
-        """What was asked for."""
-        data = self.cleaned_data
-        return access_rules.Wanted(
-            who=AccessRule.Who(data["who"]),
-            role=Role(data["role"]),
-            user=data.get("user"),
-            group=data.get("group"),
-            registry=data["registry"],
-            pattern=data["pattern"],
-        )
-
-
-class DockerConfigForm(forms.Form):
-    """Docker's config.json, as a file or pasted. What was given never comes back in the page."""
-
-    file = forms.FileField(label=_("File"), required=False, max_length=255, allow_empty_file=True)
-    text = forms.CharField(
-        label=_("or its content"),
-        required=False,
-        max_length=docker_config.MAX_BYTES,
-        widget=forms.Textarea(attrs={"class": "field mono", "rows": 6, "autocomplete": "off", "spellcheck": "false"}),
-    )
-
-    def clean(self) -> dict[str, Any]:
-        """The content of whichever was given."""
-        data = super().clean() or self.cleaned_data
-        given = data.get("file")
-        if given:
-            if given.size > docker_config.MAX_BYTES:
-                raise forms.ValidationError({"file": _("The file is too large.")})
-            try:
-                data["text"] = given.read().decode()
-            except UnicodeDecodeError:
-                raise forms.ValidationError({"file": _("The file is no text.")}) from None
-        if not data.get("text") and not self.errors:
-            raise forms.ValidationError({"text": _("Choose the file, or paste its content.")})
-        return data
-
-
-class GroupCredentialForm(CredentialForm):
-    """A group, and its name and password on a registry."""
-
-    group = forms.ModelChoiceField(label=_("Group"), queryset=Group.objects.order_by("name"))
-
-    field_order = ("group", "username", "password")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["group"].widget.attrs["class"] = "field"

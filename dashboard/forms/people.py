@@ -63,7 +63,7 @@ class NewPersonForm(PersonForm):
         return _free_name(str(self.cleaned_data["username"]))
 
 
-class PasswordForm(forms.Form):
+class NewPasswordForm(forms.Form):
     """A new password, twice, held against the rules for passwords."""
 
     password = forms.CharField(
@@ -106,7 +106,7 @@ class PasswordForm(forms.Form):
         return [str(text) for text in password_validators_help_texts()]
 
 
-class SetUpForm(PasswordForm):
+class SetUpForm(NewPasswordForm):
     """The code of the first start, and the administrator."""
 
     code = forms.CharField(

@@ -1,0 +1,1 @@
+"""What people type: `account` of themselves, `people` of others, `registries` and `rules` of administrators."""
