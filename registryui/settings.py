@@ -154,6 +154,18 @@ AXES_CLIENT_IP_CALLABLE = "dashboard.services.client_address.client_address"
 AXES_ENABLE_ACCESS_FAILURE_LOG = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
+# axes keeps what was posted with a failure; of the forms that ask for a password nothing of these fields.
+AXES_SENSITIVE_PARAMETERS = [
+    "password",
+    "again",
+    "password1",
+    "password2",
+    "old_password",
+    "new_password1",
+    "new_password2",
+    "code",
+    "text",
+]
 
 SESSION_COOKIE_NAME = "strata_session"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _base.scheme == "https"
