@@ -41,6 +41,7 @@ YEAR = 365 * 24 * 3600
 class SignIn(LoginView):
     """The sign-in page. A refused form answers 422 and keeps the name."""
 
+    http_method_names = ["get", "head", "post"]
     template_name = "sign_in.html"
     authentication_form = SignInForm
     redirect_authenticated_user = True
@@ -73,6 +74,8 @@ class SignIn(LoginView):
 
 class SignOut(LogoutView):
     """Signs out; POST only."""
+
+    http_method_names = ["post"]
 
 
 def locked_out(
@@ -122,7 +125,7 @@ def password(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @confirmed_recently
 def credential(request: HttpRequest, slug: str) -> HttpResponse:
     """Sets, verifies again or removes a person's own credential on a registry."""

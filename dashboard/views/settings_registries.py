@@ -31,7 +31,7 @@ def listed(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @for_administrators
 @confirmed_recently
 def new(request: HttpRequest) -> HttpResponse:
@@ -40,7 +40,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @for_administrators
 @confirmed_recently
 def edit(request: HttpRequest, slug: str) -> HttpResponse:
@@ -65,7 +65,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     return _form(request, registry, _registry(slug))
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @for_administrators
 @confirmed_recently
 def remove(request: HttpRequest, slug: str) -> HttpResponse:

@@ -190,6 +190,23 @@ def test_everybody_gets_what_the_matrix_says(answer: Answer, image: Pushed) -> N
     assert set(MATRIX) == set(names()), "a row of an address that is gone"
 
 
+@pytest.mark.parametrize("who", PEOPLE)
+def test_no_other_method_tells_or_changes_more(place: Registry, image: Pushed, who: str) -> None:
+    """HEAD answers as GET does, without a word, or not at all; what is neither that nor POST is refused by every address."""
+    client = Client()
+    if who != "visitor":
+        client.force_login(User.objects.get(username=who))
+    refusals = {302, 401, 403, 404, 405}
+    for name in names():
+        address = address_of(name, image)
+        wanted = int(MATRIX[name][0].split()[PEOPLE.index(who)])
+        head = client.head(address)
+        assert head.status_code in {302 if wanted == 303 else wanted, 405}, name
+        assert head.content == b"", name
+        for method in ("PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
+            assert client.generic(method, address).status_code in refusals, (name, method)
+
+
 @pytest.mark.parametrize("who", ["carol", "visitor"])
 def test_what_somebody_may_not_see_is_named_nowhere(place: Registry, image: Pushed, who: str) -> None:
     """Every page that answers, as a page and as a file; visitors may read what Carol may."""
