@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
+from whitenoise.base import WhiteNoise
 
 from dashboard.models import AccessRule, Registry, Role, User
 from dashboard.services import access, connections, request_tally, status
@@ -70,11 +72,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def static_files() -> None:
-    """The static files as they are served: joined, hashed, compressed; one process at a time collects them."""
+def static_files() -> Iterator[None]:
+    """The static files as they are served: joined, hashed, compressed; one process at a time collects them.
+
+    Each test client begins as a server does and would read all of them: a process of the tests does it once.
+    """
     with (STATE / "static.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         collect_if_changed()
+    read = WhiteNoise.update_files_dictionary
+    known: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def read_once(self: WhiteNoise, root: str, prefix: str) -> None:
+        if (root, prefix) not in known:
+            read(self, root, prefix)
+            known[root, prefix] = dict(self.files)
+        self.files.update(known[root, prefix])
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(WhiteNoise, "update_files_dictionary", read_once)
+        yield
 
 
 @pytest.fixture(autouse=True)
