@@ -100,11 +100,9 @@ def _sum(blobs: QuerySet[IndexedBlob], of: Any) -> Any:
 
 def can_be_freed(registry: Registry) -> int | None:
     """Bytes that can go without touching a tag, by the last scan of the storage; None where there was none."""
-    latest = UsageSnapshot.objects.filter(registry=registry).order_by("-began_at")
-    pk = latest.values_list("pk", flat=True).first()
-    if pk is None:
-        return None
-    return _kept.get(("freed", pk), lambda: _freed(pk))
+    snapshots = UsageSnapshot.objects.filter(registry=registry).order_by("-began_at")
+    latest = snapshots.values_list("pk", "began_at").first()
+    return _kept.get(("freed", *latest), lambda: _freed(latest[0])) if latest else None
 
 
 def _freed(pk: int) -> int:
