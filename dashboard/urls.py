@@ -109,6 +109,7 @@ urlpatterns = [
     path("settings/registries/<slug:slug>/users/", registry_users.users, name="registry-users"),
     path("settings/registries/<slug:slug>/thresholds/", thresholds.thresholds, name="thresholds"),
     path(REGISTRY, repositories.repositories, name="repositories"),
+    path(f"{REGISTRY}-/checking/", repositories.checking, name="repositories-checking"),
     path(f"{REGISTRY}-/open/", repositories.open_by_name, name="open-repository"),
     path(f"{REGISTRY}-/refresh/", repositories.refresh, name="refresh"),
     path(f"{REGISTRY}-/storage/", storage.storage, name="storage"),

@@ -74,7 +74,7 @@ class Day:
 class ActivityPage:
     """Everything that activity.html shows; `repository` and what belongs to it is "" on the registry's page.
 
-    `tags` None: the repository is not in the index (any more). `many`: more repositories than could be asked about.
+    `tags` None: the repository is not in the index (any more).
     """
 
     host: str
@@ -95,7 +95,6 @@ class ActivityPage:
     is_filtered: bool
     is_notified: bool
     is_first_page: bool
-    many: bool
     newest_url: str
     older_url: str
     clear_url: str
@@ -105,7 +104,6 @@ class ActivityPage:
 
 def activity_page(
     access: Access, asked: Asked, found: Stream, *, repository: str = "", row: IndexedRepository | None = None,
-    many: bool = False,
 ) -> ActivityPage:  # fmt: skip
     """The view model. `row`: what the index says of `repository`."""
     registry = access.registry
@@ -132,7 +130,6 @@ def activity_page(
         is_filtered=asked.is_filtered,
         is_notified=found.is_notified,
         is_first_page=asked.before is None,
-        many=many,
         newest_url=_address(path, replace(asked, before=None)) if asked.before else "",
         older_url=_address(path, replace(asked, before=found.older)) if found.older else "",
         clear_url=path,

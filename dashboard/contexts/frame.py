@@ -14,7 +14,7 @@ from django.utils.functional import SimpleLazyObject
 
 from dashboard.models import User
 from dashboard.services import roles
-from dashboard.services.access import Access
+from dashboard.services.access import Access, Visible
 from dashboard.services.alerts import shown
 from dashboard.services.registry_health import standings
 from registryui import __version__
@@ -63,9 +63,39 @@ def _alerts(access: Access | None) -> list[alerts.AlertNotice]:
     return alerts.notices(shown.open_alerts(access.registry))
 
 
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """How many of the repositories a registry was asked about in this person's name, where that is not all yet.
+
+    `url` asks about more, by itself if it `goes_on`; `name` is "" for nobody.
+    """
+
+    checked: int
+    total: int
+    host: str
+    name: str
+    url: str
+    goes_on: bool
+
+
+def checking(access: Access, visible: Visible, *, goes_on: bool = True) -> Checking:
+    """How far the asking is."""
+    return Checking(
+        checked=visible.checked,
+        total=visible.total,
+        host=access.registry.public_host,
+        name=access.acting.name,
+        url=links.checking(access.registry, visible.checked),
+        goes_on=goes_on,
+    )
+
+
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """A context processor. `access` is there on pages of a registry, `index_as_of` on lists of its index."""
+    """A context processor. `access` is there on pages of a registry, `index_as_of` and `visible` on lists of its
+    index.
+    """
     access: Access | None = getattr(request, "access", None)
+    visible: Visible | None = getattr(request, "visible", None)
     theme = request.COOKIES.get(THEME_COOKIE, "system")
     return {
         "version": __version__,
@@ -88,5 +118,6 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "alerts": SimpleLazyObject(lambda: _alerts(access)),  # asked by the pages that show them
         "section": getattr(request, "section", ""),
         "index_as_of": getattr(request, "index_as_of", None),
+        "checking": checking(access, visible) if access and visible and not visible.complete else None,
         "htmx_fragment": getattr(request, "is_fragment", False),
     }

@@ -65,7 +65,7 @@ def building(state: IndexState, job: Job | None) -> Building | None:
 
 
 def notices(
-    state: IndexState, job: Job | None, names: Mapping[str, bool] | None, *, complete: bool, unanswered: Problem | None
+    state: IndexState, job: Job | None, names: Mapping[str, bool] | None, *, unanswered: Problem | None
 ) -> list[Notice]:
     """What there is to know, the gravest first. `names`: which repositories may be named; None for all of them."""
     found: list[Notice] = []
@@ -87,16 +87,6 @@ def notices(
         found.append(_other_storage(state, names))
     if "list-incomplete" in by_code:
         found.append(Notice(gettext("The registry broke off its own list"), gettext("There may be more repositories.")))
-    if not complete:
-        found.append(
-            Notice(
-                gettext("There are more repositories than can be asked about"),
-                gettext(
-                    "The registry decides for each repository who may read it. Some may be missing here; they open by "
-                    "their name."
-                ),
-            )
-        )
     return found
 
 

@@ -55,6 +55,11 @@ def deletion(registry: Registry, name: str, pk: object) -> str:
     return reverse("deletion", args=[registry.slug, name, pk])
 
 
+def checking(registry: Registry, checked: int) -> str:
+    """Asks about more repositories than the `checked` ones."""
+    return f"{reverse('repositories-checking', args=[registry.slug])}?after={checked}"
+
+
 def trash(registry: Registry) -> str:
     """What was deleted here and can be brought back."""
     return reverse("trash", args=[registry.slug])

@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from dashboard.registry.references import short
-from dashboard.services.index.search import MAX_HITS, Found, Group, Hit
+from dashboard.services.index.search import MAX_HITS, Found, Group, Hit, Incomplete
 
 from . import links
 from .errors import Problem, problem_of
@@ -57,7 +57,7 @@ class SearchPage:
     query: str
     sections: Sequence[Section]
     problems: Sequence[tuple[str, Problem]]
-    incomplete: Sequence[str]
+    incomplete: Sequence[Incomplete]
     url: str
     csv_url: str
     json_url: str

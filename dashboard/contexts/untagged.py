@@ -101,7 +101,6 @@ class UntaggedPage:
     reference: str
     url: str
     exact: bool
-    complete: bool
     lines: Sequence[UntaggedLine]
     contains: str
     older: int
@@ -162,7 +161,6 @@ def untagged_page(
         reference=f"{registry.public_host}/{scope.repository}" if scope.repository else registry.public_host,
         url=path,
         exact=scope.exact,
-        complete=scope.visible.complete,
         lines=[_line(access, row) for row in found.page.rows],
         contains=query.contains,
         older=query.older,

@@ -2,7 +2,8 @@
 
 Our own: people with their invitations and sessions, access rules, registries, credentials, content, jobs, usage
 snapshots, deep checks, collections, deletions and their trash, history of tags, pushes and pulls, protection of tags,
-the audit, thresholds with their alerts, sums for the metrics. The index (`index.py`) may be emptied and rebuilt.
+the audit, thresholds with their alerts, sums for the metrics, answers about pulling. The index (`index.py`) may be
+emptied and rebuilt.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from .invitation import Invitation, SetUpCode
 from .job import Job
 from .people import ExternalIdentity, User
 from .protection import ProtectedMove, TagRule
+from .pull_answer import PullAnswer
 from .registry import Registry
 from .session import UserSession
 from .usage import (
@@ -79,6 +81,7 @@ __all__ = [
     "Notification",
     "NotificationState",
     "ProtectedMove",
+    "PullAnswer",
     "PullDay",
     "Registry",
     "RegistryEvent",

@@ -188,15 +188,27 @@ class Authorizer:
         both = {name: asked.get(name, frozenset()) | wanted.get(name, frozenset()) for name in asked | wanted}
         return "Bearer " + self._token(challenge, credential, format_scopes(both), fetch, wait)
 
+    def fresh_token(self, credential: Credential | None, scopes: tuple[str, ...], fetch: Fetch) -> str:
+        """A token asked for now and not kept; "" where the registry is not known to want one. Raises as `header`."""
+        challenge = self._challenge
+        if challenge is None or challenge.scheme != AuthScheme.BEARER:
+            return ""
+        realm, service = self._server_of(challenge)
+        return fetch(*_question(realm, service, scopes, credential)).token
+
     def _token(
         self, challenge: Challenge, credential: Credential | None, scopes: tuple[str, ...], fetch: Fetch, wait: float
     ) -> str:
+        realm, service = self._server_of(challenge)
+        key = (realm, service, " ".join(scopes), self._identity(credential))
+        return self._tokens.get(key, lambda: fetch(*_question(realm, service, scopes, credential)), wait=wait)
+
+    def _server_of(self, challenge: Challenge) -> tuple[str, str]:
+        """Realm and service of a challenge. Raises Denied for a realm that may not be asked."""
         realm, service = challenge.parameters.get("realm", ""), challenge.parameters.get("service", "")
         if not self.trusts(realm):
             raise Denied("untrusted-realm")
-        address = token_address(realm, service, scopes, credential.username if credential else "")
-        key = (realm, service, " ".join(scopes), self._identity(credential))
-        return self._tokens.get(key, lambda: fetch(address, credential.basic() if credential else ""), wait=wait)
+        return realm, service
 
     def trusts(self, realm: str) -> bool:
         """Whether a token server at `realm` may be asked, and given a credential."""
@@ -214,6 +226,12 @@ class Authorizer:
             return ""
         text = f"{len(credential.username)}:{credential.username}:{credential.password}"
         return hmac.new(self._salt, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _question(realm: str, service: str, scopes: tuple[str, ...], credential: Credential | None) -> tuple[str, str]:
+    """Address and Authorization header of a request for a token."""
+    address = token_address(realm, service, scopes, credential.username if credential else "")
+    return address, credential.basic() if credential else ""
 
 
 def token_address(realm: str, service: str, scopes: tuple[str, ...], account: str) -> str:

@@ -12,12 +12,12 @@ credential that has one: then nothing was asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from . import blobs, errors, media_types, paging, probe, uploads
+from . import blobs, errors, media_types, paging, probe, scopes, uploads
 from ._http import USER_AGENT, Http, Timeouts, Transport
 from .auth import AuthScheme, Credential
 from .calls import Answer, Call
@@ -143,6 +143,13 @@ class RegistrySession:
     def tags(self, repository: RepositoryName) -> tuple[str, ...]:
         """All tags, raw; empty for an emptied repository. Raises RepositoryUnknown."""
         return paging.tags(self._exchange, parse_repository(repository))
+
+    def pullable(self, repositories: Sequence[RepositoryName]) -> dict[RepositoryName, bool] | None:
+        """Which of at most scopes.MAX_NAMES repositories this person may pull, by one question to the token server.
+
+        None where its tokens do not tell, or there is none.
+        """
+        return scopes.pullable(self._exchange, [parse_repository(name) for name in repositories])
 
     def head_manifest(self, repository: RepositoryName, reference: str) -> ManifestHead:
         """What a tag or digest names, by HEAD where that works. Raises ManifestUnknown."""

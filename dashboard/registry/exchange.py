@@ -114,6 +114,21 @@ class Exchange:
         with self._observed(call):
             return self._twice(call, once)
 
+    def fresh_token(self, call: Call) -> str:
+        """A token with the rights that the call names, asked for now, not kept, and accepted by the registry as a
+        token; "" where it asks for none. Raises RegistryError.
+        """
+
+        def once() -> str:
+            self._learn_once(call)
+            token = self._with_challenge(call, lambda: self._asked_token(call))
+            if token:
+                self._open_with(call, token).close()
+            return token
+
+        with self._observed(call):
+            return self._twice(call, once)
+
     def error(self, call: Call, kind: type[errors.RegistryError], **parameters: object) -> errors.RegistryError:
         """An error of this kind about that request."""
         return self._context(call).error(kind, **parameters)
@@ -179,21 +194,22 @@ class Exchange:
         return response
 
     def _authorization(self, call: Call) -> str:
-        authorizer = self.server.authorizer
-        if self.credential is not None and not authorizer.known:
+        if self.credential is not None:
             # Ask what the registry wants before it answers somebody with a credential as if he were nobody.
-            with authorizer.learning:
-                if not authorizer.known:
-                    self._learn(call)
-        before = authorizer.challenge
+            self._learn_once(call)
+        return self._with_challenge(call, lambda: self._header(call))
+
+    def _with_challenge(self, call: Call, ask: Callable[[], str]) -> str:
+        """What `ask` gets by what the registry wants; the registry is asked anew where that is of no use any more."""
+        before = self.server.authorizer.challenge
         try:
-            return self._header(call)
+            return ask()
         except errors.RegistryError:
             # The token server may have moved, or be gone, since the registry was last asked.
             self._learn(call)
-            if authorizer.challenge == before:
+            if self.server.authorizer.challenge == before:
                 raise
-        return self._header(call)
+        return ask()
 
     def _header(self, call: Call) -> str:
         try:
@@ -204,6 +220,24 @@ class Exchange:
             raise self.error(call, errors.Unauthorized, reason=denied.reason) from denied
         except TimeoutError as error:
             raise HttpFailure(Failure.BUDGET, "budget") from error
+
+    def _asked_token(self, call: Call) -> str:
+        try:
+            return self.server.authorizer.fresh_token(self.credential, call.scopes, self._fetcher(call))
+        except Denied as denied:
+            raise self.error(call, errors.Unauthorized, reason=denied.reason) from denied
+
+    def _open_with(self, call: Call, token: str) -> Response:
+        """The success of a call that is made with this token. Raises RegistryError."""
+        response = self._open(call, self.server.url(call.path), f"Bearer {token}")
+        return self._successful(call, response)
+
+    def _learn_once(self, call: Call) -> None:
+        authorizer = self.server.authorizer
+        if not authorizer.known:
+            with authorizer.learning:
+                if not authorizer.known:
+                    self._learn(call)
 
     def _learn(self, call: Call) -> None:
         response = self._open(Call(call.operation, "GET", "/v2/"), self.server.url("/v2/"), "")

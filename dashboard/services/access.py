@@ -3,37 +3,47 @@
 Two must agree. The access rules (`roles.py`) say which role a person has in which repositories; where there is none the
 repository is not there for him. And what the registry allows counts too: without rights per repository (no
 authentication, htpasswd) everything may be read that the acting credential may read; with token authentication a
-repository is readable only if the acting credential was seen to read it: asked of the registry, and remembered for a
-few minutes in this process. Content by digest is reached through a repository alone: the repository is asked whether it
-holds the digest.
+repository is readable only if the acting credential was seen to read it (`pull_answers.py`), and hidden until then.
+Content by digest is reached through a repository alone: the repository is asked whether it holds the digest.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from dashboard.models import IndexedRepository, Registry, Role, User
 from dashboard.registry.auth import AuthScheme
 from dashboard.registry.client import Ping, RegistrySession
-from dashboard.registry.errors import Forbidden, NotFound, RegistryError, RepositoryUnknown, Unauthorized, Unavailable
+from dashboard.registry.errors import (
+    RateLimited,
+    RegistryError,
+    RepositoryUnknown,
+    ServerFault,
+    Unauthorized,
+    Unavailable,
+)
 from dashboard.registry.references import RepositoryName, is_repository
+from dashboard.registry.scopes import MAX_NAMES
 
-from . import connections, parallel, roles
+from . import connections, pull_answers, roles
 from .connections import PAGE_BUDGET, Acting
+from .pull_answers import PullAnswered
 from .roles import Grants
 
 STANDING_SECONDS = 60.0
-READABLE_SECONDS = 300.0
 STALE_SECONDS = 3600.0
 """An answer so old still counts while the registry does not answer at all: its index can be shown."""
+UNANSWERED_SECONDS = 60.0
+"""For so long others are asked about first."""
 MAX_REMEMBERED = 50_000
-MAX_ASKED = 400
-"""Repositories that are asked about for one page of a registry that decides repository by repository."""
+NO_ANSWER = (Unavailable, ServerFault, RateLimited)
+"""What says nothing of anybody's rights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +122,19 @@ class _Remembered:
 
 
 _standings = _Remembered(STANDING_SECONDS)
-_readable = _Remembered(READABLE_SECONDS)
+_unanswered = _Remembered(UNANSWERED_SECONDS)
 
 
 def forget() -> None:
     """Forgets every remembered answer of this process."""
     _standings.clear()
-    _readable.clear()
+    _unanswered.clear()
+
+
+def forget_name(registry: Registry, name: str) -> None:
+    """Forgets, in all processes, what a name on a registry may do there, and every answer of this process."""
+    forget()
+    pull_answers.forget(registry, name)
 
 
 def access_to(*, user: User, registry: Registry, budget: float | None = PAGE_BUDGET) -> Access:
@@ -164,26 +180,58 @@ def has_rights_per_repository(access: Access) -> bool:
 class Visible:
     """Which indexed repositories somebody may know of: a filter for IndexedRepository.
 
-    `complete` is False where there are more than could be asked about: then some may be missing.
+    `checked` of the `total` that the rules allow were asked about so far; both are 0 where nothing had to be asked.
     """
 
     filter: Q
-    complete: bool = True
+    checked: int = 0
+    total: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing because it was not asked about yet."""
+        return self.checked == self.total
 
 
-def visible(access: Access) -> Visible:
+Choose = Callable[[QuerySet[IndexedRepository]], QuerySet[IndexedRepository]]
+"""Those of some repositories that a page is about, in the order in which it shows them."""
+
+
+def visible(access: Access, first: Choose | None = None) -> Visible:
     """What of the index this person may see on this registry. Raises RegistryError.
 
-    Under token authentication the repositories are asked about, at most MAX_ASKED of them, in the order of their names.
+    Under token authentication fifty of those that nothing is known of are asked about, what `first` chooses before
+    others; then those whose answers are oldest.
     """
     if not has_rights_per_repository(access):
         return by_rules(access)
-    indexed = IndexedRepository.objects.filter(access.grants.having(Role.READER), registry=access.registry)
-    indexed = indexed.exclude(read_at=None)
-    names = list(indexed.order_by("sort_key").values_list("name", flat=True)[: MAX_ASKED + 1])
-    answers = readable(access, names[:MAX_ASKED])
-    allowed = [name for name, answer in answers.items() if answer is True]
-    return Visible(Q(name__in=allowed), complete=len(names) <= MAX_ASKED)
+    rules = access.grants.having(Role.READER)
+    indexed = IndexedRepository.objects.filter(rules, registry=access.registry).exclude(read_at=None)
+    answers = pull_answers.known(access.acting)
+    usable = {name: answer for name, answer in answers.items() if answer.is_younger(pull_answers.KEPT)}
+    unknown = _first_names(indexed.exclude(name__in=usable), first)
+    aged = [name for name, answer in reversed(usable.items()) if not answer.is_younger(pull_answers.FRESH)]
+    try:
+        asked = _ask(access, [*unknown, *aged])
+    except NO_ANSWER:
+        if not answers:
+            raise
+        usable, asked = answers, {}
+    usable |= {name: answer for name, answer in asked.items() if isinstance(answer, PullAnswered)}
+    allowed = tuple(sorted(name for name, answer in usable.items() if answer.allowed))
+    may_see = rules & Q(name__in=allowed)
+    if all(name in usable for name in unknown):
+        return Visible(may_see)
+    every = indexed.count()
+    return Visible(may_see, checked=every - indexed.exclude(name__in=usable).count(), total=every)
+
+
+def _first_names(rows: QuerySet[IndexedRepository], first: Choose | None) -> list[str]:
+    names = list(first(rows).values_list("name", flat=True)[: 2 * MAX_NAMES]) if first else []
+    if len(names) < MAX_NAMES:
+        others = rows.exclude(name__in=names).order_by("sort_key").values_list("name", flat=True)
+        names += others[: 2 * MAX_NAMES]
+    return names
 
 
 def by_rules(access: Access) -> Visible:
@@ -191,27 +239,53 @@ def by_rules(access: Access) -> Visible:
     return Visible(access.grants.having(Role.READER))
 
 
-def readable(access: Access, names: list[str]) -> dict[str, bool | RegistryError]:
+def readable(access: Access, names: Sequence[str]) -> dict[str, bool | RegistryError]:
     """Which of `names` this person may know of. Raises RegistryError if the registry does not answer at all.
 
-    Under token authentication each is asked of the registry, at most once in a few minutes; a name that could not be
-    asked comes with its error and must not be shown.
+    Under token authentication fifty of those with no fresh answer are asked about; the others are hidden until they
+    are. A name that could not be asked comes with its error and must not be shown.
     """
     hidden = {name: False for name in names if not access.grants.allow(Role.READER, name)}
     return hidden | _allowed_by_registry(access, [name for name in names if name not in hidden])
 
 
-def _allowed_by_registry(access: Access, names: list[str]) -> dict[str, bool | RegistryError]:
+def took_back(access: Access, names: Sequence[str]) -> bool:
+    """Asks again about what a page is about to show and was asked about too long ago: whether anything of it may not be
+    read any more. Raises RegistryError.
+    """
+    return any(answer is False for answer in readable(access, names).values())
+
+
+def _allowed_by_registry(access: Access, names: Sequence[str]) -> dict[str, bool | RegistryError]:
     if not has_rights_per_repository(access):
         return dict.fromkeys(names, True)
-    known = {name: _readable.get(_key(access, name)) for name in names}
-    unknown = [name for name, answer in known.items() if answer is None]
-    asked = parallel.each(unknown, lambda name: _may_read(access.session, name))
+    answers = pull_answers.known(access.acting)
+    due = [name for name in names if name not in answers or not answers[name].is_younger(pull_answers.FRESH)]
+    asked: Mapping[str, PullAnswered | RegistryError]
+    try:
+        asked = _ask(access, due)
+    except NO_ANSWER as error:
+        asked = dict.fromkeys(due, error)
+    return {name: _best(asked.get(name), answers.get(name)) for name in names}
+
+
+def _best(asked: PullAnswered | RegistryError | None, known: PullAnswered | None) -> bool | RegistryError:
+    """What was just answered, else what is known; hidden where that is nothing."""
+    if isinstance(asked, PullAnswered):
+        return asked.allowed
+    if isinstance(asked, RegistryError) and (known is None or not isinstance(asked, NO_ANSWER)):
+        return asked
+    return known is not None and known.allowed
+
+
+def _ask(access: Access, names: Sequence[str]) -> dict[str, PullAnswered | RegistryError]:
+    """Asks about fifty of them; those that could not be answered a moment ago come last."""
+    ordered = sorted(names, key=lambda name: _unanswered.get(_key(access, name)) is not None)
+    asked = pull_answers.ask(access.acting, ordered)
     for name, answer in asked.items():
-        if isinstance(answer, bool):
-            _readable.put(_key(access, name), answer)
-    found = {name: asked[name] if answer is None else bool(answer) for name, answer in known.items()}
-    return {name: _or_stale(access, name, answer) for name, answer in found.items()}
+        if isinstance(answer, RegistryError):
+            _unanswered.put(_key(access, name), True)
+    return asked
 
 
 def require(access: Access, name: str) -> None:
@@ -239,24 +313,5 @@ def _unknown(access: Access, name: str) -> RepositoryUnknown:
     return RepositoryUnknown("tags", host, user=access.acting.name, status=404, subject=name)
 
 
-def _or_stale(access: Access, name: str, answer: bool | RegistryError) -> bool | RegistryError:
-    if isinstance(answer, Unavailable):
-        before = _readable.get(_key(access, name), stale=True)
-        return before if isinstance(before, bool) else answer
-    return answer
-
-
 def _key(access: Access, name: str) -> tuple[object, ...]:
     return access.registry.pk, access.registry.url, access.acting.acting_with, access.acting.name, name
-
-
-def _may_read(session: RegistrySession, name: str) -> bool:
-    if not is_repository(name):
-        return False
-    try:
-        session.tags(RepositoryName(name))
-    except (Unauthorized, Forbidden):
-        return False
-    except NotFound:
-        return True
-    return True

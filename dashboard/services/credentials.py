@@ -59,7 +59,7 @@ def _keep(row: Credential, username: str, password: str) -> Credential:
     row.state, row.checked_at = Credential.State.ACCEPTED, timezone.now()
     row.set_secret(password)
     row.save()
-    access.forget()
+    access.forget_name(row.registry, username)
     return row
 
 
@@ -109,7 +109,7 @@ def check_again(*, user: User, registry: Registry) -> Verdict | None:
         row.state = Credential.State.ACCEPTED if verdict.accepted else Credential.State.REFUSED
         row.checked_at = timezone.now()
         row.save(update_fields=["state", "checked_at"])
-        access.forget()
+        access.forget_name(registry, row.username)
     return verdict
 
 

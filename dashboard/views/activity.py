@@ -18,7 +18,7 @@ from dashboard.services.index import lists
 from dashboard.services.index.tag_list import repository_row
 from dashboard.services.index.update import state_of
 
-from .pages import MAX_FILTER, Request, as_file, enter, enter_repository, export_format, render_page
+from .pages import MAX_FILTER, Request, as_file, enter, enter_repository, export_format, note_visible, render_page
 
 FIRST_YEAR, LAST_YEAR = 1970, 9000
 
@@ -28,10 +28,11 @@ def of_registry(request: Request, slug: str) -> HttpResponseBase:
     """A page of the registry's stream, the list alone for htmx, or all of it as a file."""
     access = enter(request, slug, section="activity")
     visible, _error = lists.seen(access, state_of(access.registry))
+    note_visible(request, visible)
     asked, shown = _asked(request), seen.of_registry(access, visible)
     if file_format := export_format(request):
         return _file(shown, asked, file_format, f"{slug}-activity")
-    page = activity_page(access, asked, stream.page(shown, asked), many=not visible.complete)
+    page = activity_page(access, asked, stream.page(shown, asked))
     return render_page(request, "activity.html", {"page": page}, fragment="list")
 
 

@@ -22,7 +22,7 @@ from dashboard.services.collection.ask import CollectionRefused
 from dashboard.services.index.update import state_of
 from dashboard.storage.collection import Family
 
-from .pages import actor, enter, is_fragment, render_page
+from .pages import actor, enter, is_fragment, note_visible, render_page
 
 _FAMILIES = {Kind.DISTRIBUTION_2: Family.TWO, Kind.DISTRIBUTION_3: Family.THREE}
 
@@ -32,6 +32,7 @@ def collection(request: HttpRequest, slug: str) -> HttpResponse:
     """The preview of the last scan, the steps by hand, the button, and what was collected; for htmx the progress."""
     access = enter(request, slug, section="storage")
     seen = gate.visible(access)
+    note_visible(request, seen)
     known = status.capabilities(access)
     page = collection_page(
         access,

@@ -15,7 +15,7 @@ from dashboard.services import deep_check, deep_check_uses, storage_source
 from dashboard.services.index import lists
 from dashboard.services.index.update import state_of
 
-from .pages import actor, enter, render_page
+from .pages import actor, enter, note_visible, render_page
 
 
 @require_safe
@@ -23,6 +23,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     """For everybody whom the registry accepts; for htmx the progress alone."""
     access = enter(request, slug, section="storage")
     visible, _ = lists.seen(access, state_of(access.registry))
+    note_visible(request, visible)
     standing = deep_check.standing(access.registry)
 
     def found(check: DeepCheck | None) -> list[deep_check_uses.Found]:

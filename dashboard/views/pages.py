@@ -27,7 +27,7 @@ from dashboard.registry.references import (
 )
 from dashboard.services import access as gate
 from dashboard.services import roles
-from dashboard.services.access import Access
+from dashboard.services.access import Access, Visible
 from dashboard.services.audit import Actor
 from dashboard.services.client_address import client_address
 from dashboard.services.connections import PAGE_BUDGET
@@ -38,13 +38,17 @@ MAX_PAGE = 100_000
 
 
 class Request(HttpRequest):
-    """A signed-in person's request, as the middleware leaves it. `access` is set once a registry is chosen."""
+    """A signed-in person's request, as the middleware leaves it.
+
+    `access` is set once a registry is chosen, `visible` where a list of it is shown.
+    """
 
     htmx: HtmxDetails
     user: User
     access: Access
     section: str
     index_as_of: dt.datetime | None
+    visible: Visible
 
 
 def enter(request: HttpRequest, slug: str, section: str = "repositories", budget: float | None = PAGE_BUDGET) -> Access:
@@ -132,6 +136,11 @@ def digest_text(text: str) -> Digest:
         return parse_digest(text)
     except InvalidReference:
         raise Http404(_("“%(name)s” is not a digest.") % {"name": text[:300]}) from None
+
+
+def note_visible(request: HttpRequest, visible: Visible) -> None:
+    """The page is of what is `visible`: where that is not all yet, the frame says so and goes on asking."""
+    cast(Request, request).visible = visible
 
 
 def row_id(text: str, missing: str) -> int:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from dashboard.contexts import exports, index_state
+from dashboard.contexts import exports, frame, index_state
 from dashboard.contexts.errors import problem_of
 from dashboard.contexts.protection import moves_box
 from dashboard.contexts.repositories import Surroundings, repositories_page
 from dashboard.models import IndexState
+from dashboard.services import access as gate
 from dashboard.services import protected_moves
 from dashboard.services.access import Access, Visible
 from dashboard.services.index import lists, repository_list
@@ -21,7 +22,17 @@ from dashboard.services.index.sums import can_be_freed
 from dashboard.services.index.update import knows_revisions, state_of
 from dashboard.services.notifications.receive import pulled_since
 
-from .pages import Request, as_file, enter, export_format, is_fragment, list_query, render_page, repository_name
+from .pages import (
+    Request,
+    as_file,
+    enter,
+    export_format,
+    is_fragment,
+    list_query,
+    note_visible,
+    render_page,
+    repository_name,
+)
 
 VIEW_COOKIE = "strata_view"
 YEAR = 365 * 24 * 3600
@@ -34,9 +45,9 @@ def repositories(request: Request, slug: str) -> HttpResponseBase:
     access = enter(request, slug)
     registry = access.registry
     state = state_of(registry)
-    visible, error = lists.seen(access, state)
     view = request.GET.get("view") or request.COOKIES.get(VIEW_COOKIE)
     query = list_query(request, repository_list.COLUMNS, repository_list.DEFAULT_ORDER, flat=view == "flat")
+    visible, error = lists.seen(access, state, repository_list.first_asked(query))
     if file_format := export_format(request):
         rows = repository_list.exported(registry, visible, query)
         records = map(exports.repository_record, rows)
@@ -49,7 +60,6 @@ def repositories(request: Request, slug: str) -> HttpResponseBase:
         state,
         job,
         _nameable(access, visible, state),
-        complete=visible.complete,
         unanswered=problem_of(error) if error else None,
     )
     request.index_as_of = state.refreshed_at
@@ -62,8 +72,12 @@ def repositories(request: Request, slug: str) -> HttpResponseBase:
         restricted=bool(visible.filter),
     )
     found = repository_list.repositories(registry, visible, query)
+    if gate.took_back(access, found.names):
+        visible = gate.visible(access)
+        found = repository_list.repositories(registry, visible, query)
     if visible.filter and state.refreshed_at and not found.all.repositories and not found.empty_count:
         access.session.repositories()  # says why: a credential that is missing or no longer accepted is asked for
+    note_visible(request, visible)
     page = repositories_page(access, query, found, around)
     fragment = BUILDING if asks_for_progress else "list"
     moves = moves_box(access, protected_moves.of_registry(registry, visible))
@@ -71,6 +85,20 @@ def repositories(request: Request, slug: str) -> HttpResponseBase:
     if request.GET.get("view") in ("flat", "tree"):
         response.set_cookie(VIEW_COOKIE, request.GET["view"], max_age=YEAR, samesite="Lax", httponly=True)
     return response
+
+
+@require_safe
+def checking(request: Request, slug: str) -> HttpResponseBase:
+    """For htmx: asks about more repositories, and how far that is; once all were asked about the page is made anew."""
+    access = enter(request, slug)
+    if not is_fragment(request):
+        return redirect("repositories", slug=access.registry.slug)
+    visible = gate.visible(access)
+    if visible.complete:
+        return HttpResponseClientRefresh()
+    before = request.GET.get("after", "")
+    goes_on = before.isascii() and before.isdigit() and int(before[:9]) < visible.checked
+    return render(request, "components/checking.html", {"checking": frame.checking(access, visible, goes_on=goes_on)})
 
 
 @require_POST

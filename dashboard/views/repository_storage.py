@@ -16,7 +16,7 @@ from dashboard.services.index.update import state_of
 from dashboard.services.usage import growth
 from dashboard.services.usage import lists as measured_lists
 
-from .pages import enter_repository, list_query, render_page
+from .pages import enter_repository, list_query, note_visible, render_page
 
 
 @require_safe
@@ -30,6 +30,7 @@ def of_repository(request: HttpRequest, slug: str, repository: str) -> HttpRespo
         access.session.tags(name)  # says itself that there is none
     query = list_query(request, measured_lists.TAG_COLUMNS, measured_lists.DEFAULT_TAG_ORDER)
     visible, _ = lists.seen(access, state)
+    note_visible(request, visible)
     page = repository_storage_page(
         access,
         name,

@@ -18,7 +18,7 @@ from dashboard.services.index.update import state_of
 from dashboard.services.usage import lists as measured
 from dashboard.services.usage import overview, scans
 
-from .pages import as_file, enter, export_format, is_fragment, list_query, render_page
+from .pages import as_file, enter, export_format, is_fragment, list_query, note_visible, render_page
 
 MAX_NAMESPACE = 300
 
@@ -27,7 +27,7 @@ MAX_NAMESPACE = 300
 def storage(request: HttpRequest, slug: str) -> HttpResponse:
     """The last scan, its age, and how the current one goes; for htmx the progress alone, the map, or the list."""
     access = enter(request, slug, section="storage")
-    snapshot, visible = _last(access)
+    snapshot, visible = _last(request, access)
     namespace = request.GET.get("in", "").replace("\0", "").strip("/")[:MAX_NAMESPACE]
     query = list_query(request, measured.COLUMNS, measured.DEFAULT_ORDER)
     found = None
@@ -47,7 +47,7 @@ def storage(request: HttpRequest, slug: str) -> HttpResponse:
 def repositories(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Every repository on the disk that this person may see, to be sorted."""
     access = enter(request, slug, section="storage")
-    snapshot, visible = _last(access)
+    snapshot, visible = _last(request, access)
     if snapshot is None:
         return redirect("storage", slug=access.registry.slug)
     query = list_query(request, measured.COLUMNS, measured.DEFAULT_ORDER)
@@ -63,7 +63,7 @@ def repositories(request: HttpRequest, slug: str) -> HttpResponseBase:
 def layers(request: HttpRequest, slug: str) -> HttpResponse:
     """The largest blobs, and layers that are stored several times."""
     access = enter(request, slug, section="storage")
-    snapshot, visible = _last(access)
+    snapshot, visible = _last(request, access)
     if snapshot is None:
         return redirect("storage", slug=access.registry.slug)
     found = overview.largest(access.registry, snapshot, visible)
@@ -74,7 +74,7 @@ def layers(request: HttpRequest, slug: str) -> HttpResponse:
 def problems(request: HttpRequest, slug: str) -> HttpResponse:
     """What the last scan found malformed, and repositories without tags."""
     access = enter(request, slug, section="storage")
-    snapshot, visible = _last(access)
+    snapshot, visible = _last(request, access)
     if snapshot is None:
         return redirect("storage", slug=access.registry.slug)
     found = overview.problems(snapshot, visible)
@@ -91,8 +91,9 @@ def scan(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("storage", slug=access.registry.slug)
 
 
-def _last(access: Access) -> tuple[UsageSnapshot | None, Visible]:
+def _last(request: HttpRequest, access: Access) -> tuple[UsageSnapshot | None, Visible]:
     visible, _ = lists.seen(access, state_of(access.registry))
+    note_visible(request, visible)
     return scans.latest(access.registry), visible
 
 

@@ -17,7 +17,7 @@ from dashboard.services.index import lists
 from dashboard.services.index.tag_list import repository_row
 from dashboard.services.index.update import state_of
 
-from .pages import Request, as_file, enter, enter_repository, export_format, list_query, render_page
+from .pages import Request, as_file, enter, enter_repository, export_format, list_query, note_visible, render_page
 
 
 @require_safe
@@ -38,6 +38,7 @@ def of_registry(request: Request, slug: str) -> HttpResponseBase:
     access = enter(request, slug, "storage")
     state = state_of(access.registry)
     visible, _ = lists.seen(access, state)
+    note_visible(request, visible)
     return _answer(request, access, service.Scope(access.registry, state, visible))
 
 

@@ -31,7 +31,7 @@ STRANGER = Credential("admin", "not the password")
 ALL = frozenset({"pull", "push", "delete", "*"})
 RIGHTS = {
     "admin": TokenUser(ADMIN.password, {"repository:*": ALL, "registry:catalog": ALL}),
-    "reader": TokenUser(READER.password, {"repository:*": frozenset({"pull"})}),
+    "reader": TokenUser(READER.password, {"repository:contract*": frozenset({"pull"})}),
 }
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from dashboard.registry import errors
 from dashboard.registry.client import AuthScheme, Credential, Deletion, RegistryClient
+from dashboard.registry.references import parse_repository
 from tests.support.images import push_image
 
 from .conftest import ADMIN, READER, STRANGER, Start
@@ -74,6 +75,27 @@ def test_token_that_allows_everything(start: Start, kind: str) -> None:
     assert session.probe(repository).deletion == (Deletion.BY_DIGEST if registry.version == "2.8" else Deletion.BY_TAG)
     session.delete_manifest(repository, pushed.digest)
     assert session.tags(repository) == ()
+
+
+def test_one_question_tells_which_of_many_may_be_pulled(start: Start, kind: str) -> None:
+    """The reader may pull what begins with its pattern, be it there or not; the token that says so is a good one."""
+    registry = start(kind, "token")
+    mine, strange = registry.repository(), parse_repository("elsewhere/app")
+    names = [mine, strange, *(parse_repository(f"{mine}/n{number}") for number in range(48))]
+    told = registry.session(READER).pullable(names)
+    assert told is not None
+    assert list(told) == names
+    assert {name for name, may in told.items() if not may} == {strange}
+    assert registry.nobody().pullable([mine]) == {mine: False}
+    with pytest.raises(errors.Unauthorized) as caught:
+        registry.session(STRANGER).pullable(names)
+    assert caught.value.reason == "token-server-refused"
+
+
+@pytest.mark.parametrize("mode", ["none", "htpasswd"])
+def test_without_tokens_nothing_is_told_of_each(start: Start, kind: str, mode: str) -> None:
+    registry = start(kind, mode)
+    assert registry.session(READER).pullable([registry.repository()]) is None
 
 
 def test_wrong_password_gets_no_token(start: Start, kind: str) -> None:

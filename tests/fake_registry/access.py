@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import secrets
 from collections.abc import Mapping
@@ -64,7 +65,10 @@ class Basic:
 
 @dataclass
 class Tokens:
-    """A token server at `realm`, and what its tokens allow. `asked`: (user or "", scopes) of each request for one."""
+    """A token server at `realm`, and what its tokens allow. `asked`: (user or "", scopes) of each request for one.
+
+    Its tokens are JWTs that list what they allow, signed by nobody; `opaque` ones tell nothing.
+    """
 
     realm: str
     users: Mapping[str, TokenUser]
@@ -72,6 +76,7 @@ class Tokens:
     issued: dict[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     seconds: int = 300
+    opaque: bool = False
 
     def issue(self, query: str, authorization: str, dialect: Dialect) -> Answer:
         """The token server's answer."""
@@ -82,8 +87,9 @@ class Tokens:
         if authorization and (user is None or user.password != password):
             return dialect.error(401, "UNAUTHORIZED")
         rights = user.rights if user else self.anonymous
-        token = secrets.token_urlsafe(24)
-        self.issued[token] = {scope.rpartition(":")[0]: _allowed(scope, rights) for scope in scopes}
+        granted = {scope.rpartition(":")[0]: _allowed(scope, rights) for scope in scopes}
+        token = secrets.token_urlsafe(24) if self.opaque else _listing(granted)
+        self.issued[token] = granted
         return dialect.document({"token": token, "expires_in": self.seconds})
 
     def revoke(self) -> None:
@@ -109,6 +115,19 @@ class Tokens:
         if token:
             challenge += f',error="{"invalid_token" if rights is None else "insufficient_scope"}"'
         return dialect.error(401, "UNAUTHORIZED", detail=detail).with_headers(WWW_Authenticate=challenge)
+
+
+def _listing(granted: Mapping[str, frozenset[str]]) -> str:
+    """A token that lists what it allows, as Distribution's do."""
+    access = [
+        {"type": kind, "name": name, "actions": sorted(actions)}
+        for resource, actions in granted.items()
+        for kind, _, name in [resource.partition(":")]
+        if actions
+    ]
+    parts = [{"alg": "none"}, {"jti": secrets.token_urlsafe(12), "access": access}]
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join([*encoded, secrets.token_urlsafe(24)])
 
 
 def decode_basic(authorization: str) -> tuple[str, str]:

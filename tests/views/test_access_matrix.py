@@ -64,6 +64,7 @@ MATRIX: dict[str, tuple[str, str]] = {
     "protection": ("403 403 403 302 200 302", "403 403 403 302 422 302"),
     "thresholds": ("403 403 403 302 200 302", "403 403 403 302 303 302"),
     "repositories": ("200 200 200 302 200 302", "405 405 405 302 405 302"),
+    "repositories-checking": ("303 303 303 302 303 302", "405 405 405 302 405 302"),
     "open-repository": ("404 404 404 302 404 302", "405 405 405 302 405 302"),
     "refresh": ("405 405 405 302 405 302", "403 403 403 302 303 302"),
     "storage": ("200 200 200 302 200 302", "405 405 405 302 405 302"),
@@ -192,7 +193,7 @@ def test_everybody_gets_what_the_matrix_says(answer: Answer, image: Pushed) -> N
 
 @pytest.mark.parametrize("who", PEOPLE)
 def test_no_other_method_tells_or_changes_more(place: Registry, image: Pushed, who: str) -> None:
-    """HEAD answers as GET does, without a word, or not at all; what is neither that nor POST is refused by every address."""
+    """HEAD answers as GET does, without a word, or not at all; what is neither that nor POST is refused everywhere."""
     client = Client()
     if who != "visitor":
         client.force_login(User.objects.get(username=who))

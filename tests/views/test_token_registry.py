@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.test import Client, override_settings
+from django.utils import timezone
 
-from dashboard.models import Registry, User
+from dashboard.models import PullAnswer, Registry, User
 from dashboard.services import access as gate
 from dashboard.services import connections, credentials
 from tests.fake_registry import FakeRegistry
 from tests.support.token_server import TokenUser
 
-from .page import look, send, words
+from .page import look, page_of, send, words
 
 HOME = "/registries/default/"
 PULL = frozenset({"pull"})
@@ -96,6 +99,12 @@ def indexed(registry: Registry, fake: FakeRegistry, index: Callable[[], None]) -
     gate.forget()
 
 
+def let_answers_age(minutes: float) -> None:
+    """As if the registry had been asked so long ago."""
+    gate.forget()
+    PullAnswer.objects.update(asked_at=timezone.now() - dt.timedelta(minutes=minutes))
+
+
 def listed(client: Client, query: str = "?view=flat&sort=name") -> list[str]:
     return look(client, HOME + query).texts("table.repos .name")
 
@@ -176,12 +185,14 @@ def test_right_taken_away_ends_at_once_on_the_pages_of_the_repository(
     assert fake.tokens is not None
     fake.tokens.revoke()
     look(ada, f"{HOME}team/app/", 403)
-    gate.forget()
+    let_answers_age(6)
     assert listed(ada) == ["team/api"]
 
 
 @pytest.mark.usefixtures("indexed")
 def test_repository_that_could_not_be_asked_about_is_not_shown(ada: Client, fake: FakeRegistry) -> None:
+    assert fake.tokens is not None
+    fake.tokens.opaque = True  # so each is asked about alone
     fake.fail_next("/v2/team/api/", status=503, times=None)
     assert listed(ada) == ["team/app"]
     fake.heal()
@@ -214,7 +225,7 @@ def test_password_refused_by_the_token_server_asks_for_the_new_one(
     people["ada"] = TokenUser("another", people["ada"].rights)
     assert fake.tokens is not None
     fake.tokens.revoke()
-    gate.forget()
+    let_answers_age(6)
     page = look(ada, HOME, 403)
     assert page.text("section.state h2") == "What is your name and password on registry.test:5000?"
     assert "refuses the credential that you gave earlier" in page.text("section.state p")
@@ -276,6 +287,134 @@ def test_answers_are_remembered_for_each_credential_alone(
     fake.forget_requests()
     listed(ada)
     assert fake.requests == []
-    fake.forget_requests()
+    assert fake.tokens is not None
+    fake.tokens.asked.clear()
     listed(bob)
-    assert fake.count("GET", "/v2/other/app/tags/list") >= 1
+    assert [(who, len(scopes)) for who, scopes in fake.tokens.asked if scopes] == [("bob", 4)]
+
+
+class TestMany:
+    """More repositories than are asked about at once: ada may read those of team/."""
+
+    @pytest.fixture
+    def many(self, fake: FakeRegistry) -> list[str]:
+        """The 116 that ada may read, of 232."""
+        for number in range(114):
+            fake.push_image(f"team/n{number:03}", "1.0", layers=[f"n{number}".encode()])
+            fake.push_image(f"other/n{number:03}", "1.0")
+        return ["team/api", "team/app", *(f"team/n{number:03}" for number in range(114))]
+
+    @pytest.fixture
+    def asked(self, many: list[str], indexed: None, fake: FakeRegistry) -> list[tuple[str, tuple[str, ...]]]:
+        """What the token server is asked from now on."""
+        assert fake.tokens is not None
+        fake.tokens.asked.clear()
+        return fake.tokens.asked
+
+    def test_fifty_are_asked_about_by_one_question_and_the_rest_is_hidden(
+        self, ada: Client, fake: FakeRegistry, asked: list[tuple[str, tuple[str, ...]]]
+    ) -> None:
+        fake.forget_requests()
+        asked.clear()
+        page = look(ada, f"{HOME}?view=flat&sort=name&name=team/")
+        assert page.texts("table.repos .name")[:3] == ["team/api", "team/app", "team/n000"]
+        assert page.text("#checking b") == "50 of 232 repositories have been checked."
+        assert page.texts("dl.figures dd")[:2] == ["50", "50"], "sums are of those checked"
+        assert "team/n048" not in page.html
+        assert "other/" not in page.text()
+        assert [(who, len(scopes)) for who, scopes in asked if scopes] == [("ada", 50)]
+        assert fake.count("GET", "/tags/list") == 0, "the token alone tells it"
+
+    def test_what_a_page_shows_first_is_asked_about_first(self, ada: Client, asked: list[object]) -> None:
+        assert listed(ada, "?view=flat&sort=-name")[0] == "team/n113"
+        assert listed(ada, "?view=flat&sort=name&name=n007") == ["team/n007"]
+        found = look(ada, "/search/?q=n010")
+        assert "team/n010" in found.text("main")
+        assert "of 232 have been checked so far" in found.text("main")
+
+    def test_the_page_goes_on_by_itself_until_all_are_known(
+        self, ada: Client, many: list[str], asked: list[tuple[str, tuple[str, ...]]]
+    ) -> None:
+        page = look(ada, HOME)
+        told = []
+        while True:
+            step = page.node("#checking").attributes["hx-get"]
+            assert step is not None
+            answer = ada.get(step, headers={"HX-Request": "true", "HX-Target": "checking"})
+            if "HX-Refresh" in answer.headers:
+                break
+            page = page_of(answer, 200)
+            told.append(page.text("#checking b").split()[0])
+        assert told == ["100", "150", "200"]
+        assert all(len(scopes) <= 50 for _, scopes in asked)
+        asked.clear()
+        page = look(ada, f"{HOME}?view=flat&sort=name")
+        assert not page.has("#checking")
+        assert page.texts("dl.figures dd")[0] == str(len(many))
+        assert asked == [], "answers are shared and fresh"
+
+    def test_it_stops_where_nothing_more_is_answered(
+        self, ada: Client, fake: FakeRegistry, asked: list[object]
+    ) -> None:
+        page = look(ada, HOME)
+        fake.fail_next("/token", status=503, times=None)
+        answer = ada.get(
+            str(page.node("#checking").attributes["hx-get"]), headers={"HX-Request": "true", "HX-Target": "checking"}
+        )
+        line = page_of(answer, 200).node("#checking")
+        assert "hx-get" not in line.attributes
+        assert page_of(answer, 200).text("#checking b").startswith("50 of 232")
+
+    def test_an_old_answer_is_asked_for_again_and_a_very_old_one_hides(
+        self, ada: Client, fake: FakeRegistry, people: dict[str, TokenUser], asked: list[tuple[str, tuple[str, ...]]]
+    ) -> None:
+        listed(ada, "?view=flat&sort=name&name=team/")
+        people["ada"] = TokenUser("adas-secret", {"repository:team/a*": PULL})
+        let_answers_age(6)
+        PullAnswer.objects.exclude(repository__startswith="team/").delete()
+        shown = listed(ada, "?view=flat&sort=name&name=team/n0")
+        assert shown == [], "what is shown is asked about again first"
+        let_answers_age(16)
+        fake.fail_next("/token", status=503, times=None)
+        assert listed(ada, "?view=flat&sort=name") == ["team/api", "team/app"], "while nobody answers"
+        let_answers_age(61)
+        look(ada, HOME, 502)
+
+    def test_tokens_that_tell_nothing_are_asked_one_by_one(
+        self, ada: Client, fake: FakeRegistry, asked: list[tuple[str, tuple[str, ...]]]
+    ) -> None:
+        assert fake.tokens is not None
+        fake.tokens.opaque = True
+        fake.forget_requests()
+        assert listed(ada, "?view=flat&sort=name&name=team/")[:2] == ["team/api", "team/app"]
+        assert 50 <= fake.count("GET", "/tags/list") <= 100, "some are asked twice: with the wrong scope, and the right"
+        page = look(ada, f"{HOME}-/storage/")
+        assert "other/" not in page.text("main")
+
+    def test_a_token_that_the_registry_does_not_take_proves_nothing(
+        self, ada: Client, fake: FakeRegistry, asked: list[object]
+    ) -> None:
+        assert fake.tokens is not None
+        issue = fake.tokens.issue
+
+        def forged(*arguments: Any) -> Any:
+            answer = issue(*arguments)
+            fake.tokens.revoke()  # type: ignore[union-attr]
+            return answer
+
+        fake.tokens.issue = forged  # type: ignore[method-assign,assignment]
+        page = look(ada, HOME, 403)
+        assert "team/" not in page.text("main").replace("team/alpine", "")
+
+    def test_pages_ask_the_database_and_the_registry_no_more_for_more(
+        self, ada: Client, asked: list[tuple[str, tuple[str, ...]]], django_assert_max_num_queries: Any
+    ) -> None:
+        look(ada, HOME)
+        look(ada, HOME)
+        with django_assert_max_num_queries(30):
+            look(ada, HOME)
+        for below in ("-/storage/", "-/activity/", "-/untagged/", "-/trash/"):
+            asked.clear()
+            page = look(ada, f"{HOME}{below}")
+            assert "other/" not in page.text("main")
+            assert sum(len(scopes) for _, scopes in asked) <= 50, below

@@ -122,14 +122,16 @@ def holding_platform(platform: str) -> Q:
     )
 
 
-def seen(access: Access, state: IndexState) -> tuple[Visible, RegistryError | None]:
+def seen(access: Access, state: IndexState, first: gate.Choose | None = None) -> tuple[Visible, RegistryError | None]:
     """What of the index this person may see; the error where the registry could not be asked and need not be.
+
+    `first` as for the gate.
 
     Raises RegistryError. People who act with the very credential that the index was read with over the API see all that
     it says while the registry does not answer.
     """
     try:
-        return gate.visible(access), None
+        return gate.visible(access, first), None
     except RegistryError as error:
         if not _needs_no_answer(access, state, error):
             raise

@@ -11,7 +11,7 @@ from django.db.models import BigIntegerField, DateTimeField, F, Field, Func, Out
 
 from dashboard.models import IndexedRepository, IndexedTag, Registry
 from dashboard.registry.references import namespace_of
-from dashboard.services.access import Visible
+from dashboard.services.access import Choose, Visible
 from dashboard.services.ordering import natural_key
 
 from .lists import MAX_EXPORTED, PAGE_SIZE, Column, Kept, ListQuery, Order, Page, bounds, holding_platform, known
@@ -83,8 +83,7 @@ class RepositoryList:
     """A page of repositories.
 
     `all` sums up all that this person may see and that hold something, `chosen` what the filter leaves of it. `empty`
-    names some of the `empty_count` that hold no tag. `more_namespaces` than are named. `complete`: nothing
-    is missing because it could not be asked.
+    names some of the `empty_count` that hold no tag. `more_namespaces` than are named.
     """
 
     page: Page[Group]
@@ -97,7 +96,11 @@ class RepositoryList:
     platforms: Sequence[str]
     empty: Sequence[str]
     empty_count: int
-    complete: bool
+
+    @property
+    def names(self) -> list[str]:
+        """The repositories that the page names."""
+        return [row.name for group in self.page.rows for row in group.rows] + list(self.empty)
 
 
 def repositories(registry: Registry, visible: Visible, query: ListQuery) -> RepositoryList:
@@ -134,8 +137,12 @@ def repositories(registry: Registry, visible: Visible, query: ListQuery) -> Repo
         platforms=_platforms.get((registry.pk, state), lambda: _words(everything)),
         empty=empty_names[:MAX_EMPTY_NAMED],
         empty_count=len(empty_names) if len(empty_names) <= MAX_EMPTY else empty.count(),
-        complete=visible.complete,
     )
+
+
+def first_asked(query: ListQuery) -> Choose:
+    """What the gate asks about first, for this page of the list."""
+    return lambda rows: _filtered(rows, query).order_by(*query.order.by("sort_key"))
 
 
 def exported(registry: Registry, visible: Visible, query: ListQuery) -> Iterator[RepositoryRow]:

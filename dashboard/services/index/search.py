@@ -73,13 +73,22 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Incomplete:
+    """A registry that was asked about `checked` of its `total` repositories so far: only those were searched."""
+
+    host: str
+    checked: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What a search found, and the registries that could not be searched because they did not answer."""
 
     query: str
     groups: Sequence[Group]
     unsearched: dict[str, RegistryError] = field(default_factory=dict)
-    incomplete: Sequence[str] = ()
+    incomplete: Sequence[Incomplete] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +125,8 @@ def search(accesses: Sequence[Access], query: str, *, only: str = "", limit: int
     scopes: list[Scope] = []
     for access in accesses:
         try:
-            scopes.append(Scope(access.registry, gate.visible(access), alone=len(accesses) == 1))
+            seen = gate.visible(access, lambda rows: rows.filter(name__icontains=text).order_by("sort_key"))
+            scopes.append(Scope(access.registry, seen, alone=len(accesses) == 1))
         except RegistryError as error:
             unsearched[access.registry.public_host] = error
     groups: list[Group] = []
@@ -129,7 +139,11 @@ def search(accesses: Sequence[Access], query: str, *, only: str = "", limit: int
             count += of_scope
         if hits:
             groups.append(Group(kind, hits[:limit], min(count, MAX_HITS), more=count >= MAX_HITS))
-    incomplete = [scope.registry.public_host for scope in scopes if not scope.visible.complete]
+    incomplete = [
+        Incomplete(scope.registry.public_host, scope.visible.checked, scope.visible.total)
+        for scope in scopes
+        if not scope.visible.complete
+    ]
     return Found(text, groups, unsearched, incomplete)
 
 

@@ -15,6 +15,7 @@ from dashboard.services.access import Access
 
 PAGE_SIZE = 50
 PRUNED_AT_ONCE = 1000
+MAX_REPOSITORIES = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def page(access: Access, *, contains: str = "", repository: str = "", before: in
     if before is not None:
         rows = rows.filter(pk__lt=before)
     if gate.has_rights_per_repository(access):
-        names = list(rows.order_by().values_list("deletion__repository", flat=True).distinct()[: gate.MAX_ASKED])
+        names = list(rows.order_by().values_list("deletion__repository", flat=True).distinct()[:MAX_REPOSITORIES])
         answers = gate.readable(access, names)
         rows = rows.filter(deletion__repository__in=[name for name, answer in answers.items() if answer is True])
     found = list(rows[: PAGE_SIZE + 1])
