@@ -10,18 +10,20 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
+from dashboard.contexts import links
 from dashboard.contexts.collection import collection_page, refused_sentence
 from dashboard.contexts.collection_recipe import Recipe, recipe
 from dashboard.models import IndexedRepository
 from dashboard.registry.client import Family as Kind
 from dashboard.services import access as gate
-from dashboard.services import status, untagged, untagged_summary
+from dashboard.services import confirmed, status, untagged, untagged_summary
 from dashboard.services.access import Access, Visible
 from dashboard.services.collection import ask, preview
 from dashboard.services.collection.ask import CollectionRefused
 from dashboard.services.index.update import state_of
 from dashboard.storage.collection import Family
 
+from . import confirm
 from .pages import actor, enter, is_fragment, note_visible, render_page
 
 _FAMILIES = {Kind.DISTRIBUTION_2: Family.TWO, Kind.DISTRIBUTION_3: Family.THREE}
@@ -53,6 +55,8 @@ def collect(request: HttpRequest, slug: str) -> HttpResponse:
     gate.has_rights_per_repository(access)
     if not access.administers:
         raise PermissionDenied
+    if not confirmed.is_recent(request):
+        return confirm.ask(request, links.collection(access.registry))
     try:
         ask.ask_for(access, typed=request.POST.get("typed", "")[:300], actor=actor(request, access))
     except CollectionRefused as refused:

@@ -10,9 +10,10 @@ from django.views.decorators.http import require_POST
 
 from dashboard.contexts import links
 from dashboard.contexts.repository_removal import refused_sentence, removed_sentence
-from dashboard.services import repository_removal
+from dashboard.services import confirmed, repository_removal
 from dashboard.storage.removal import RemovalRefused
 
+from . import confirm
 from .pages import actor, enter_repository
 
 BUDGET = 30.0
@@ -24,6 +25,8 @@ def remove(request: HttpRequest, slug: str, repository: str) -> HttpResponse:
     access, name = enter_repository(request, slug, repository, budget=BUDGET)
     if not access.administers:
         raise PermissionDenied
+    if not confirmed.is_recent(request):
+        return confirm.ask(request, links.repository(access.registry, name))
     typed = request.POST.get("typed", "")[:300]
     try:
         removed = repository_removal.remove(access, name, typed=typed, actor=actor(request, access))

@@ -11,9 +11,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.contexts import links
 from dashboard.contexts import uploads as contexts
+from dashboard.services import confirmed
 from dashboard.services import uploads as services
 from dashboard.storage.uploads import RemovalRefused
 
+from . import confirm
 from .pages import actor, enter, render_page
 
 BUDGET = 30.0
@@ -33,6 +35,8 @@ def remove(request: HttpRequest, slug: str) -> HttpResponse:
     access = enter(request, slug, section="storage", budget=BUDGET)
     if not access.administers:
         raise PermissionDenied
+    if not confirmed.is_recent(request):
+        return confirm.ask(request, links.uploads(access.registry))
     chosen = contexts.chosen_of(request.POST.getlist("upload"))
     if not chosen:
         messages.error(request, _("No upload was ticked."))

@@ -132,6 +132,20 @@ def test_bulk_deletion_asks_and_leads_back_to_the_plan(
     assert "/-/deletions/" in done.headers["Location"]
 
 
+@pytest.mark.parametrize(
+    ("address", "back"),
+    [("-/collection/run/", "-/collection/"), ("-/uploads/remove/", "-/uploads/"), ("app/-/remove-directory/", "app/")],
+)
+def test_what_removes_much_for_good_asks_those_who_may(
+    registry: Registry, browser: Client, as_maria: Client, fake: FakeRegistry, address: str, back: str
+) -> None:
+    fake.push_image("app", "1")
+    home = "/registries/default/"
+    asks(browser, home + address, home + back, upload="app:1", typed="app", confirmed="1")
+    later(as_maria)
+    assert as_maria.post(home + address, {"typed": "app"}).status_code == 403, "who may not is not even asked"
+
+
 def test_one_tag_by_name_goes_without(registry: Registry, as_maria: Client, fake: FakeRegistry) -> None:
     fake.push_image("app", "1")
     look(as_maria, "/registries/default/app/")
