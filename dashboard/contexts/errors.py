@@ -256,6 +256,7 @@ _OPERATIONS = {
     "delete tag": _("deleting a tag"),
     "get manifest": _("reading a manifest"),
     "has blob": _("asking for a blob"),
+    "ask for rights": _("asking which repositories may be read"),
     "head manifest": _("asking for a manifest"),
     "mount blob": _("mounting a blob of another repository"),
     "ping": _("the first greeting"),

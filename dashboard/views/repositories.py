@@ -72,7 +72,7 @@ def repositories(request: Request, slug: str) -> HttpResponseBase:
         restricted=bool(visible.filter),
     )
     found = repository_list.repositories(registry, visible, query)
-    if gate.took_back(access, found.names):
+    if error is None and gate.took_back(access, found.names):
         visible = gate.visible(access)
         found = repository_list.repositories(registry, visible, query)
     if visible.filter and state.refreshed_at and not found.all.repositories and not found.empty_count:
