@@ -250,13 +250,13 @@ def storage_problem(code: str, parameters: Mapping[str, str]) -> Problem:
 
 
 _OPERATIONS = {
+    "ask for rights": _("asking which repositories may be read"),
     "begin upload": _("beginning an upload"),
     "cancel upload": _("cancelling an upload"),
     "delete manifest": _("deleting a manifest"),
     "delete tag": _("deleting a tag"),
     "get manifest": _("reading a manifest"),
     "has blob": _("asking for a blob"),
-    "ask for rights": _("asking which repositories may be read"),
     "head manifest": _("asking for a manifest"),
     "mount blob": _("mounting a blob of another repository"),
     "ping": _("the first greeting"),
