@@ -140,6 +140,7 @@ urlpatterns = [
     path(f"{REPOSITORY}-/deletions/<uuid:deletion>/", delete.deleted, name="deletion"),
     path(f"{REPOSITORY}-/deletions/<uuid:deletion>/resume/", delete.resume, name="resume-deletion"),
     path(f"{REPOSITORY}-/deletions/<uuid:deletion>/abandon/", delete.abandon, name="abandon-deletion"),
+    path(f"{REPOSITORY}-/protection/", protection.of_repository, name="repository-protection"),
     path(f"{REPOSITORY}-/point/", point.point, name="point"),
     path(f"{REPOSITORY}-/remove-directory/", repository_removal.remove, name="remove-directory"),
     path(f"{REPOSITORY}-/untagged/", untagged.of_repository, name="untagged"),

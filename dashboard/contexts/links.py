@@ -60,6 +60,11 @@ def checking(registry: Registry, checked: int) -> str:
     return f"{reverse('repositories-checking', args=[registry.slug])}?after={checked}"
 
 
+def protection(registry: Registry, repository: str) -> str:
+    """Rules that protect tags of a repository."""
+    return reverse("repository-protection", args=[registry.slug, repository])
+
+
 def trash(registry: Registry) -> str:
     """What was deleted here and can be brought back."""
     return reverse("trash", args=[registry.slug])

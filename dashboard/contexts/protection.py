@@ -29,7 +29,7 @@ _REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class RuleLine:
-    """A rule in the list. `protects`: how many tags of the index it protects now."""
+    """A rule in the list. `protects`: how many tags of the index it protects now; `removable` by who looks at it."""
 
     pk: int
     tags: str
@@ -39,6 +39,19 @@ class RuleLine:
     protects: int
     created_at: dt.datetime
     created_by: str
+    removable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryProtectionPage:
+    """Everything that repository_protection.html shows beside its form. `all_url` leads to all rules, or is ""."""
+
+    repository: str
+    host: str
+    url: str
+    home_url: str
+    all_url: str
+    lines: Sequence[RuleLine]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +100,24 @@ def protection_page(registry: Registry, rules: Sequence[TagRule], protects: Mapp
         url=protection_url(registry),
         edit_url=reverse("edit-registry", args=[registry.slug]),
         home_url=links.repositories(registry),
-        lines=[_rule_line(rule, protects.get(rule.pk, 0)) for rule in rules],
+        lines=[_rule_line(rule, protects.get(rule.pk, 0), removable=True) for rule in rules],
+    )
+
+
+def repository_protection_page(
+    access: Access, repository: str, rules: Sequence[TagRule], protects: Mapping[int, int]
+) -> RepositoryProtectionPage:
+    """The view model of a repository's own page: rules of others are shown, and removed where they were set."""
+    lines = [
+        _rule_line(rule, protects.get(rule.pk, 0), removable=rule.repository_pattern == repository) for rule in rules
+    ]
+    return RepositoryProtectionPage(
+        repository=repository,
+        host=access.registry.public_host,
+        url=links.protection(access.registry, repository),
+        home_url=links.repository(access.registry, repository),
+        all_url=protection_url(access.registry) if access.administers else "",
+        lines=lines,
     )
 
 
@@ -111,7 +141,7 @@ def moves_box(access: Access, found: Listed, *, repository: str = "") -> MovesBo
     )
 
 
-def _rule_line(rule: TagRule, protects: int) -> RuleLine:
+def _rule_line(rule: TagRule, protects: int, *, removable: bool) -> RuleLine:
     return RuleLine(
         pk=rule.pk,
         tags=rule.tag_pattern,
@@ -121,6 +151,7 @@ def _rule_line(rule: TagRule, protects: int) -> RuleLine:
         protects=protects,
         created_at=rule.created_at,
         created_by=rule.created_by,
+        removable=removable,
     )
 
 

@@ -13,8 +13,8 @@ from dashboard.registry import patterns
 from dashboard.services import access_rules, protection
 
 
-class TagRuleForm(forms.Form):
-    """A rule that protects tags: two globs and a note."""
+class TagPatternForm(forms.Form):
+    """A rule that protects tags of one repository: a glob and a note."""
 
     tag_pattern = forms.CharField(
         label=_("Tags"),
@@ -23,13 +23,6 @@ class TagRuleForm(forms.Form):
             "For example latest, v* or release-*. A * stands for any characters, ? for one, [0-9] for one of these; "
             "upper and lower case differ."
         ),
-    )
-    repository_pattern = forms.CharField(
-        label=_("Repositories"),
-        max_length=TagRule.MAX_PATTERN,
-        initial="*",
-        required=False,
-        help_text=_("A single * is all of them. It stands for / too: team/* is team/app as well as team/web/api."),
     )
     note = forms.CharField(
         label=_("Note"),
@@ -51,6 +44,18 @@ class TagRuleForm(forms.Form):
         if not protection.is_tag_pattern(pattern):
             raise forms.ValidationError(_("No tag can be like that: letters, digits, . - _ and * ? [ ] are possible."))
         return pattern
+
+
+class TagRuleForm(TagPatternForm):
+    """A rule that protects tags of the repositories of a glob."""
+
+    repository_pattern = forms.CharField(
+        label=_("Repositories"),
+        max_length=TagRule.MAX_PATTERN,
+        initial="*",
+        required=False,
+        help_text=_("A single * is all of them. It stands for / too: team/* is team/app as well as team/web/api."),
+    )
 
     def clean_repository_pattern(self) -> str:
         """Only what can be like a repository's name; all of them where it is left empty."""

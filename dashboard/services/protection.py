@@ -19,7 +19,7 @@ from dashboard.models import AuditEntry, IndexedTag, Registry, TagRule
 from . import audit
 from .audit import Actor
 
-MAX_RULES = 50
+MAX_RULES = 200
 """For one registry: every tag that is shown is held against each of them."""
 EXISTS, TOO_MANY = "exists", "too-many"
 ADDED, REMOVED = "rule-added", "rule-removed"
@@ -84,22 +84,35 @@ def add(*, registry: Registry, tag_pattern: str, repository_pattern: str, note: 
     return rule
 
 
-def remove(*, registry: Registry, pk: int, actor: Actor) -> TagRule | None:
-    """Removes a rule, and says so in the audit; None where there is none (any more)."""
+def remove(*, registry: Registry, pk: int, actor: Actor, repository: str = "") -> TagRule | None:
+    """Removes a rule, with `repository` only one of that repository alone, and says so in the audit.
+
+    None where there is none (any more).
+    """
+    only = {"repository_pattern": repository} if repository else {}
     with transaction.atomic():
-        rule = TagRule.objects.select_for_update().filter(registry=registry, pk=pk).first()
+        rule = TagRule.objects.select_for_update().filter(registry=registry, pk=pk, **only).first()
         if rule is not None:
             _record(rule, REMOVED, actor)
             TagRule.objects.filter(pk=rule.pk).delete()
     return rule
 
 
-def protected_now(registry: Registry, rules: Sequence[TagRule]) -> Mapping[int, int]:
-    """How many tags of the index each rule (by its id) protects, whatever the others do; one query for all of them."""
+def rules_about(registry: Registry, repository: str) -> list[TagRule]:
+    """Those of a registry's rules that are about tags of this repository."""
+    return [rule for rule in rules_of(registry) if matches(rule.repository_pattern, repository)]
+
+
+def protected_now(registry: Registry, rules: Sequence[TagRule], repository: str = "") -> Mapping[int, int]:
+    """How many tags of the index, or of one repository there, each rule (by its id) protects, whatever the others do;
+    one query for all of them.
+    """
     counts = dict.fromkeys((rule.pk for rule in rules), 0)
     if not rules:
         return counts
     tags = IndexedTag.objects.filter(repository__registry=registry, repository__read_at__isnull=False)
+    if repository:
+        tags = tags.filter(repository__name=repository)
     concerned: dict[str, list[TagRule]] = {}
     for repository, tag in tags.values_list("repository__name", "name").iterator(2000):
         if repository not in concerned:

@@ -112,7 +112,7 @@ def test_there_are_not_more_rules_than_can_be_held_against_every_tag(as_admin: C
     for number in range(protection.MAX_RULES):
         rule(registry, f"v{number}")
     page = send(as_admin, RULES, 422, tag_pattern="one-more", repository_pattern="*")
-    assert "at most 50 rules" in page.text("main")
+    assert "at most 200 rules" in page.text("main")
     assert TagRule.objects.count() == protection.MAX_RULES
 
 
@@ -296,3 +296,63 @@ def test_notices_cost_one_query_however_many_there_are(
         costs.append(len(queries))
     assert len(set(costs)) == 1
     assert "30 more follow when these are seen to." in notice(page)
+
+
+# Of one repository, by those who maintain it
+
+
+@pytest.fixture
+def own(registry: Registry, fake: FakeRegistry, index: Index) -> str:
+    """The page of a repository that Jonas maintains; another one he only reads."""
+    fake.push_image("team/app", "latest", "v1")
+    fake.push_image("team/web", "v1")
+    index()
+    return "/registries/default/team/app/-/protection/"
+
+
+def test_a_maintainer_protects_tags_of_his_repository_alone(
+    own: str, registry: Registry, as_jonas: Client, jonas: User
+) -> None:
+    let(jonas, Role.MAINTAINER, "team/app")
+    wide, elsewhere = rule(registry, "latest"), rule(registry, "v*", "other/*")
+    page = look(as_jonas, "/registries/default/team/app/")
+    assert page.links()["Protect tags"] == own
+    send(as_jonas, own, tag_pattern="v*", repository_pattern="*", note="mine")
+    added = TagRule.objects.latest("pk")
+    assert (added.repository_pattern, added.created_by) == ("team/app", "jonas"), "whatever else the form says"
+    page = look(as_jonas, own)
+    assert "Tags like team/app:v* are protected now." in page.text("main")
+    rows = [[words(cell) for cell in row.css("th, td")][:3] for row in page.tree.css(".rules tbody tr")]
+    assert rows == [["latest", "all", "1 tag"], ["v* mine", "team/app", "1 tag"]], "what is about others is not told"
+    assert page.attributes(".rules button", "value") == [str(added.pk)]
+    for other in (wide, elsewhere):
+        send(as_jonas, own, remove=str(other.pk))
+    assert TagRule.objects.count() == 3
+    send(as_jonas, own, remove=str(added.pk))
+    assert set(TagRule.objects.all()) == {wide, elsewhere}
+    audited = AuditEntry.objects.filter(action="rule", user="jonas").values_list("user", "code", "repository", "tags")
+    assert list(audited.order_by("pk")) == [
+        ("jonas", "rule-added", "team/app", ["v*"]),
+        ("jonas", "rule-removed", "team/app", ["v*"]),
+    ]
+
+
+def test_who_only_reads_protects_nothing(own: str, as_jonas: Client) -> None:
+    assert "Protect tags" not in look(as_jonas, "/registries/default/team/app/").links()
+    assert as_jonas.get(own).status_code == 403
+    assert as_jonas.post(own, {"tag_pattern": "v*"}).status_code == 403
+
+
+def test_a_rule_of_a_repository_is_refused_at_its_field(own: str, as_maria: Client) -> None:
+    page = send(as_maria, own, 422, tag_pattern="a b", note="")
+    assert "No tag can be like that" in page.text("form.settings-form")
+    assert not TagRule.objects.exists()
+
+
+def test_rules_of_a_repository_ask_for_the_password_again(own: str, as_maria: Client) -> None:
+    session = as_maria.session
+    session["confirmed_at"] = 0
+    session.save()
+    answer = as_maria.post(own, {"tag_pattern": "v*", "note": ""})
+    assert answer.headers["Location"].startswith("/account/confirm/?next=%2Fregistries")
+    assert not TagRule.objects.exists()
