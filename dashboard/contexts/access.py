@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 
 from dashboard.models import AccessRule, Registry, Role, User
 from dashboard.registry import patterns
-from dashboard.services.access_rules import EXISTS, MAX_RULES, TOO_MANY, Reason, Seen
+from dashboard.services.access_rules import EXISTS, MAX_RULES, OUTSIDE, TOO_MANY, VISITORS, Reason, Seen
+from dashboard.services.administration import Administration
 
 from . import links
 from .formats import legible
@@ -20,12 +21,14 @@ from .formats import legible
 MEANINGS = {
     Role.READER: gettext_lazy("sees the repositories and pulls"),
     Role.DEVELOPER: gettext_lazy("also gives tags and moves them"),
-    Role.MAINTAINER: gettext_lazy("also deletes and restores"),
-    Role.ADMINISTRATOR: gettext_lazy("also protects tags, scans, collects garbage"),
+    Role.MAINTAINER: gettext_lazy("also deletes, restores and protects tags"),
+    Role.ADMINISTRATOR: gettext_lazy("also gives access; of a whole registry, also collects garbage"),
 }
 _REFUSALS = {
-    EXISTS: gettext_lazy("There is that rule already, or one that gives more."),
-    TOO_MANY: gettext_lazy("There are %(n)s rules, the most that is possible. Groups need fewer."),
+    EXISTS: (None, gettext_lazy("There is that rule already, or one that gives more.")),
+    TOO_MANY: (None, gettext_lazy("There are %(n)s rules, the most that is possible. Groups need fewer.")),
+    OUTSIDE: ("pattern", gettext_lazy("That is not all within what you administer.")),
+    VISITORS: ("who", gettext_lazy("Only administrators of everything let visitors in.")),
 }
 
 
@@ -50,9 +53,12 @@ class RuleLine:
 
 @dataclass(frozen=True, slots=True)
 class RulesPage:
-    """Everything that access_rules.html shows beside its form."""
+    """Everything that access_rules.html shows beside its form. `within`: what this person administers, where that is
+    not everything.
+    """
 
     lines: Sequence[RuleLine]
+    within: Sequence[tuple[str, str]]
     roles: Sequence[tuple[str, str]]
     check_url: str
 
@@ -95,12 +101,14 @@ class CheckPage:
     of_all: tuple[int, int]
     repository: str
     reasons: Sequence[ReasonLine] | None
+    within: Sequence[tuple[str, str]]
 
 
-def rules_page(rules: Iterable[AccessRule]) -> RulesPage:
+def rules_page(rules: Iterable[AccessRule], administration: Administration) -> RulesPage:
     """The view model of the rules."""
     return RulesPage(
         lines=[_rule_line(rule) for rule in rules],
+        within=_within(administration),
         roles=[(str(role.label), str(MEANINGS[role])) for role in Role],
         check_url=reverse("access-check"),
     )
@@ -108,6 +116,7 @@ def rules_page(rules: Iterable[AccessRule]) -> RulesPage:
 
 def check_page(
     *,
+    administration: Administration,
     registries: Sequence[Registry],
     registry: Registry | None,
     person: str,
@@ -133,7 +142,8 @@ def check_page(
         more=seen.more if seen else False,
         of_all=seen.of_all if seen else (0, 0),
         repository=repository,
-        reasons=None if reasons is None else [_reason_line(reason, registry) for reason in reasons],
+        reasons=None if reasons is None else [_reason_line(reason, registry, administration) for reason in reasons],
+        within=_within(administration),
     )
 
 
@@ -150,9 +160,18 @@ def in_words(rule: AccessRule) -> str:
     return gettext("%(whom)s is %(role)s of %(pattern)s on %(registry)s") % values
 
 
-def refusal(code: str) -> str:
-    """Why a rule was not added."""
-    return str(_REFUSALS[code]) % {"n": MAX_RULES}
+def refusal(code: str) -> tuple[str | None, str]:
+    """The field that a rule was not added for, None for all of it; and why."""
+    field, sentence = _REFUSALS[code]
+    return field, str(sentence) % {"n": MAX_RULES}
+
+
+def _within(administration: Administration) -> list[tuple[str, str]]:
+    """The patterns that somebody administers, each with its registry ("" for every one); nothing for everything."""
+    if administration.everything:
+        return []
+    hosts = {registry.pk: registry.public_host for registry in administration.registries()}
+    return [(scope.pattern, hosts.get(scope.registry, "") if scope.registry else "") for scope in administration.scopes]
 
 
 def _whom(rule: AccessRule) -> str:
@@ -180,14 +199,21 @@ def _rule_line(rule: AccessRule) -> RuleLine:
     )
 
 
-def _reason_line(reason: Reason, registry: Registry | None) -> ReasonLine:
+def _reason_line(reason: Reason, registry: Registry | None, administration: Administration) -> ReasonLine:
     query = {"person": reason.user.username, "registry": registry.slug if registry else ""}
     return ReasonLine(
         legible(reason.user.username, 150),
         links.with_query(reverse("access-check"), **query),
         *_role(reason.role),
-        in_words(reason.rule) if reason.rule else _("administrator of everything"),
+        _why(reason, administration),
     )
+
+
+def _why(reason: Reason, administration: Administration) -> str:
+    """The rule; one that is not within what this person administers is not told."""
+    if reason.rule is None:
+        return _("administrator of everything")
+    return in_words(reason.rule) if administration.holds_rule(reason.rule) else _("a wider rule")
 
 
 def _role(role: Role) -> tuple[str, str]:

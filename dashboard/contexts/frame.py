@@ -15,6 +15,7 @@ from django.utils.functional import SimpleLazyObject
 from dashboard.models import User
 from dashboard.services import roles
 from dashboard.services.access import Access, Visible
+from dashboard.services.administration import administration_of
 from dashboard.services.alerts import shown
 from dashboard.services.registry_health import standings
 from registryui import __version__
@@ -105,7 +106,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "debug": settings.DEBUG,
         "access": access,
         "may_look": request.user.is_authenticated or getattr(request, "is_visitor", False),
-        "administers_everything": SimpleLazyObject(lambda: roles.administers_everything(request.user)),
+        "administration": SimpleLazyObject(lambda: administration_of(request.user)),
         "registry": access.registry if access else None,
         "home_url": links.repositories(access.registry) if access else "",
         "storage_url": links.storage(access.registry) if access else "",

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from dashboard.models import AccessRule, Registry, Role, TagRule, User
 from dashboard.registry import patterns
 from dashboard.services import access_rules, protection
+from dashboard.services.administration import Administration
 
 
 class TagPatternForm(forms.Form):
@@ -90,12 +91,25 @@ class AccessRuleForm(forms.Form):
         label=_("Registry"), queryset=Registry.objects.all(), required=False, empty_label=_("every registry")
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, administration: Administration, **kwargs: Any) -> None:
+        """Offers what somebody with this `administration` may give."""
         super().__init__(*args, **kwargs)
+        if not administration.everything:
+            self._offer(administration)
         for name, field in self.fields.items():
             field.widget.attrs["class"] = "field"
             if name in ("name", "pattern"):
                 field.widget.attrs |= {"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}
+
+    def _offer(self, administration: Administration) -> None:
+        who, registry = self.fields["who"], self.fields["registry"]
+        assert isinstance(who, forms.ChoiceField)
+        assert isinstance(registry, forms.ModelChoiceField)
+        who.choices = [choice for choice in AccessRule.Who.choices if choice[0] != AccessRule.Who.VISITORS]
+        registry.queryset = administration.registries()
+        registry.required = not administration.every_registry
+        registry.empty_label = _("every registry") if administration.every_registry else None
+        self.fields["pattern"].initial = administration.scopes[0].pattern
 
     def clean_pattern(self) -> str:
         """The pattern as it is kept."""

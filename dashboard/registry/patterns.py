@@ -40,11 +40,11 @@ def matches(pattern: str, name: str) -> bool:
 
 
 def covers(pattern: str, other: str) -> bool:
-    """Whether every name like `other` is like `pattern`, as far as that is plain: where it is not, False."""
-    if pattern in (EVERY, other):
-        return True
-    below = pattern.removesuffix(EVERY)
-    return pattern.endswith("/**") and "*" not in below and other.startswith(below)
+    """Whether every name like `other` is like `pattern`, part by part; where that is not plain, False."""
+    parts, others = pattern.split("/"), other.split("/")
+    if parts[-1] == EVERY:
+        return len(others) >= len(parts) and all(map(_part_covers, parts[:-1], others))
+    return others[-1] != EVERY and len(others) == len(parts) and all(map(_part_covers, parts, others))
 
 
 def literal(pattern: str) -> str:
@@ -63,6 +63,17 @@ def expression(pattern: str) -> str:
 def _component(text: str) -> str:
     before, star, after = text.partition("*")
     return re.escape(before) + ("[^/]*" if star else "") + re.escape(after)
+
+
+def _part_covers(part: str, other: str) -> bool:
+    """The same of one part of each, neither of them EVERY."""
+    before, star, after = part.partition("*")
+    its_before, its_star, its_after = other.partition("*")
+    if not star:
+        return part == other
+    if not its_star:
+        return len(other) >= len(before) + len(after) and other.startswith(before) and other.endswith(after)
+    return its_before.startswith(before) and its_after.endswith(after)
 
 
 @lru_cache(maxsize=1024)

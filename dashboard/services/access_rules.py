@@ -14,17 +14,20 @@ from dashboard.models import AccessRule, AuditEntry, IndexedRepository, Registry
 from dashboard.registry import patterns
 
 from . import audit, roles
+from .administration import Administration
 from .audit import Actor
 
 MAX_RULES = 1000
 MAX_SEEN = 500
-EXISTS, TOO_MANY = "exists", "too-many"
+EXISTS, TOO_MANY, OUTSIDE, VISITORS = "exists", "too-many", "outside", "visitors"
 ADDED, REMOVED = "access-added", "access-removed"
 """Codes in the audit."""
 
 
 class RuleRefused(Exception):
-    """A rule was not added. `code`: EXISTS, TOO_MANY."""
+    """A rule was not added. `code`: EXISTS, TOO_MANY, OUTSIDE (of what its giver administers), VISITORS (whom only
+    administrators of everything let in).
+    """
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -67,8 +70,17 @@ def listed() -> QuerySet[AccessRule]:
     return rows.order_by("who", "group__name", "user__username", "registry__slug", "pattern", "-role")
 
 
-def add(wanted: Wanted, *, actor: Actor) -> AccessRule:
+def listed_for(administration: Administration) -> list[AccessRule]:
+    """The rules that somebody may change: those that lie wholly within what he administers."""
+    return [rule for rule in listed() if administration.holds_rule(rule)]
+
+
+def add(wanted: Wanted, *, administration: Administration, actor: Actor) -> AccessRule:
     """Adds a rule whose pattern was parsed, and says so in the audit. Raises RuleRefused."""
+    if not administration.holds(wanted.registry.pk if wanted.registry else None, wanted.pattern):
+        raise RuleRefused(OUTSIDE)
+    if wanted.who == AccessRule.Who.VISITORS and not administration.everything:
+        raise RuleRefused(VISITORS)
     if AccessRule.objects.count() >= MAX_RULES:
         raise RuleRefused(TOO_MANY)
     same = {
@@ -89,20 +101,25 @@ def add(wanted: Wanted, *, actor: Actor) -> AccessRule:
     return rule
 
 
-def remove(*, pk: int, actor: Actor) -> AccessRule | None:
-    """Removes a rule, and says so in the audit; None where there is none (any more)."""
+def remove(*, pk: int, administration: Administration, actor: Actor) -> AccessRule | None:
+    """Removes a rule, and says so in the audit; None where there is none (any more) that this person may change."""
     with transaction.atomic():
         rule = listed().select_for_update(of=("self",)).filter(pk=pk).first()
-        if rule is not None:
-            _record(rule, REMOVED, actor)
-            AccessRule.objects.filter(pk=rule.pk).delete()
+        if rule is None or not administration.holds_rule(rule):
+            return None
+        _record(rule, REMOVED, actor)
+        AccessRule.objects.filter(pk=rule.pk).delete()
     return rule
 
 
-def seen_by(*, user: User, registry: Registry, contains: str = "") -> Seen:
-    """What of a registry's index the rules let somebody see, each repository with his role, in the order of names."""
+def seen_by(*, user: User, registry: Registry, administration: Administration, contains: str = "") -> Seen:
+    """What of a registry's index the rules let somebody see, each repository with his role, in the order of names; of
+    what whoever asks administers.
+    """
     grants = roles.grants_of(user=user, registry=registry)
-    rows = IndexedRepository.objects.filter(registry=registry, read_at__isnull=False)
+    rows = IndexedRepository.objects.filter(
+        administration.repositories_on(registry), registry=registry, read_at__isnull=False
+    )
     allowed = rows.filter(grants.having(Role.READER))
     shown = allowed.filter(name__contains=contains) if contains else allowed
     names = list(shown.order_by("sort_key").values_list("name", flat=True)[: MAX_SEEN + 1])

@@ -81,14 +81,6 @@ def registries_for(user: Person) -> QuerySet[Registry]:
     return Registry.objects.filter(Exists(rules)).annotate(seen_whole=whole)
 
 
-def administers_everything(user: Person) -> bool:
-    """Whether somebody may change users, rules and registries: an administrator of every repository everywhere."""
-    if not user.is_authenticated or not user.is_active:
-        return False
-    rules = rules_for(user).filter(registry=None, pattern=patterns.EVERY, role=Role.ADMINISTRATOR)
-    return user.is_superuser or rules.exists()
-
-
 def rules_for(user: Person) -> QuerySet[AccessRule]:
     """The rules that count for somebody: his own, those of his groups and of everybody; visitors' for a visitor."""
     if not user.is_authenticated:

@@ -28,6 +28,7 @@ from dashboard.registry.references import (
 from dashboard.services import access as gate
 from dashboard.services import roles
 from dashboard.services.access import Access, Visible
+from dashboard.services.administration import administration_of
 from dashboard.services.audit import Actor
 from dashboard.services.client_address import client_address
 from dashboard.services.connections import PAGE_BUDGET
@@ -69,7 +70,7 @@ def for_administrators_of_it(view: Callable[..., HttpResponse]) -> Callable[...,
     def guarded(request: HttpRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponse:
         registry = Registry.objects.filter(slug=slug).first()
         if registry is None:
-            allowed = roles.administers_everything(request.user)
+            allowed = administration_of(request.user).everything
         else:
             allowed = roles.grants_of(user=request.user, registry=registry).everywhere == Role.ADMINISTRATOR
         if not allowed:
@@ -84,9 +85,22 @@ def for_administrators(view: Callable[..., HttpResponse]) -> Callable[..., HttpR
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not roles.administers_everything(request.user):
+        if not administration_of(request.user).everything:
             raise PermissionDenied
         return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def for_administrators_of_something(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A view for those who administer anything at all, which it is told; 403 for anybody else."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        administration = administration_of(request.user)
+        if not administration.something:
+            raise PermissionDenied
+        return view(request, administration, *args, **kwargs)
 
     return guarded
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from dashboard.models import AccessRule, AuditEntry, Registry, Role, User
+from dashboard.services.administration import administration_of
 from dashboard.services.index import refresh
 from tests.fake_registry import FakeRegistry
 from tests.support.people import let
@@ -113,7 +114,7 @@ def test_what_a_person_can_see_and_do(as_admin: Client, registry: Registry, jona
     page = look(as_admin, f"{CHECK}?person=jonas")
     assert names(page) == ["prod/api", "team-a/app"]
     assert "reader sees the repositories and pulls" in words(page.row("prod/api"))
-    assert "maintainer also deletes and restores" in words(page.row("team-a/app"))
+    assert "maintainer also deletes, restores and protects tags" in words(page.row("team-a/app"))
     assert "2 of 3 repositories" in page.text("main")
     User.objects.filter(pk=jonas.pk).update(is_active=False)
     page = look(as_admin, f"{CHECK}?person=jonas")
@@ -145,13 +146,129 @@ def test_who_may_do_what_in_a_repository_and_why(
     assert "developer" not in words(look(as_admin, f"{CHECK}?repository=prod2/api").row("jonas"))
 
 
-def test_the_pages_are_for_administrators_of_everything(as_maria: Client, registry: Registry, maria: User) -> None:
-    let(maria, Role.ADMINISTRATOR, registry=registry)
+def test_the_pages_are_for_administrators(as_maria: Client, registry: Registry, maria: User) -> None:
     assert as_maria.get(RULES).status_code == as_maria.get(CHECK).status_code == 403
+    assert "Access" not in look(as_maria, "/account/").links(".account-menu a")
     assert as_maria.post(RULES, {"who": "user", "name": "maria", "role": "4", "pattern": "**"}).status_code == 403
     let(maria, Role.ADMINISTRATOR)
     look(as_maria, RULES)
     assert look(as_maria, "/account/").links(".account-menu a")["Access"] == RULES
+
+
+# Administrators of a part
+
+
+@pytest.fixture
+def other(registry: Registry, fake: FakeRegistry) -> Registry:
+    """A registry that Maria has nothing to do with."""
+    return Registry.objects.create(slug="other", url=fake.url, public_host="other.test:5000")
+
+
+@pytest.fixture
+def narrow(registry: Registry, other: Registry, maria: User, jonas: User) -> Registry:
+    """Maria administers team-a/** on the first registry; there are rules within that and around it."""
+    AccessRule.objects.all().delete()
+    let(maria, Role.ADMINISTRATOR, "team-a/**", registry=registry)
+    let(jonas, Role.READER, "team-a/app", registry=registry)
+    let(jonas, Role.READER, "team-*/app", registry=registry)
+    let(jonas, Role.READER, "team-a/**", registry=other)
+    let(jonas, Role.MAINTAINER, "prod/**")
+    return registry
+
+
+def given(place: Registry, **fields: str) -> dict[str, str]:
+    return {"who": "user", "name": "jonas", "role": "3", "pattern": "team-a/web", "registry": str(place.pk)} | fields
+
+
+def test_who_administers_a_part_sees_gives_and_takes_what_is_within_it(
+    narrow: Registry, as_maria: Client, jonas: User
+) -> None:
+    page = look(as_maria, RULES)
+    assert page.links()["Access"] == RULES
+    assert "You administer: team-a/** on registry.test:5000" in page.text(".notice.info")
+    assert [row.split(" Remove")[0][:30] for row in rows(page)] == [
+        "jonas user reader sees the rep",
+        "maria user administrator also ",
+    ]
+    for outside in ("prod/**", "team-*/app", "other.test", "every registry"):
+        assert outside not in page.text("main"), outside
+    assert page.texts("#id_who option") == ["a user", "a group", "everybody who signs in"]
+    assert page.texts("#id_registry option") == ["registry.test:5000"]
+    assert page.attributes("#id_pattern", "value") == ["team-a/**"]
+    send(as_maria, RULES, 302, **given(narrow))
+    rule = AccessRule.objects.latest("pk")
+    assert (rule.user, rule.role, rule.pattern, rule.registry, rule.created_by) == (
+        jonas, Role.MAINTAINER, "team-a/web", narrow, "maria",
+    )  # fmt: skip
+    send(as_maria, RULES, remove=str(rule.pk))
+    assert not AccessRule.objects.filter(pk=rule.pk).exists()
+    audited = AuditEntry.objects.filter(action="access").order_by("pk").values_list("user", "code", "repository")
+    assert list(audited) == [("maria", "access-added", "team-a/web"), ("maria", "access-removed", "team-a/web")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"pattern": "**"}, "That is not all within what you administer."),
+        ({"pattern": "team-*/**"}, "That is not all within what you administer."),
+        ({"pattern": "team-a"}, "That is not all within what you administer."),
+        ({"pattern": "team-a*/**"}, "That is not all within what you administer."),
+        ({"pattern": "prod/api", "role": "1"}, "That is not all within what you administer."),
+        ({"registry": ""}, "This field is required."),
+        ({"registry": "other"}, "Select a valid choice"),
+        ({"who": "visitors", "name": "", "role": "1"}, "Select a valid choice"),
+    ],
+)
+def test_nobody_widens_what_he_administers(
+    narrow: Registry, other: Registry, as_maria: Client, fields: dict[str, str], error: str
+) -> None:
+    before = AccessRule.objects.count()
+    if fields.get("registry") == "other":
+        fields = {"registry": str(other.pk)}
+    page = send(as_maria, RULES, 422, **given(narrow, **fields))
+    assert error in page.text("form.settings-form")
+    assert AccessRule.objects.count() == before
+
+
+def test_rules_that_reach_outside_are_not_his_to_take(narrow: Registry, as_maria: Client) -> None:
+    outside = AccessRule.objects.exclude(pattern__in=["team-a/**", "team-a/app"], registry=narrow)
+    kept = set(outside.values_list("pk", flat=True))
+    for pk in [*kept, 999_999]:
+        send(as_maria, RULES, remove=str(pk))
+    assert set(outside.values_list("pk", flat=True)) == kept
+    assert len(kept) == 3
+    assert not AuditEntry.objects.filter(action="access").exists()
+
+
+@pytest.mark.usefixtures("index")
+def test_who_may_do_what_is_told_of_what_he_administers(narrow: Registry, as_maria: Client) -> None:
+    page = look(as_maria, f"{CHECK}?person=jonas")
+    assert names(page) == ["team-a/app"], "although jonas sees team-b and prod, too"
+    assert "1 of 1 repositories" in page.text("main")
+    page = look(as_maria, f"{CHECK}?repository=team-a/app")
+    assert "jonas is reader of team-a/app" in words(page.row("jonas"))
+    AccessRule.objects.filter(pattern="team-a/app").delete()
+    assert words(look(as_maria, f"{CHECK}?repository=team-a/app").row("jonas")).endswith("a wider rule")
+    for hidden in ("prod/api", "team-b/app"):
+        assert not look(as_maria, f"{CHECK}?repository={hidden}").has("main table")
+    assert not look(as_maria, f"{CHECK}?person=jonas&registry=other").has("h2.mono")
+    assert "other.test" not in look(as_maria, f"{CHECK}?person=jonas&registry=other").text("main")
+
+
+def test_a_whole_registry_is_a_part_as_well(registry: Registry, other: Registry, as_maria: Client, maria: User) -> None:
+    let(maria, Role.ADMINISTRATOR, registry=registry)
+    send(as_maria, RULES, 302, **given(registry, pattern="**", who="everybody", name=""))
+    send(as_maria, RULES, 422, **given(registry, pattern="**", registry=""))
+    for page in ("/settings/people/", "/settings/groups/", "/settings/registries/"):
+        assert as_maria.get(page).status_code == 403
+    with_people = look(as_maria, "/account/").links()
+    assert "Access" in with_people
+    assert "People" not in with_people
+
+
+def test_somebody_disabled_administers_nothing(narrow: Registry, maria: User) -> None:
+    User.objects.filter(pk=maria.pk).update(is_active=False)
+    assert not administration_of(User.objects.get(pk=maria.pk)).something
 
 
 def test_who_has_no_role_is_told_that_nothing_is_open(

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from dashboard.models import AccessRule, Role, User
 from dashboard.services import access_rules
+from dashboard.services.administration import EVERYTHING
 from dashboard.services.audit import Actor
 
 
@@ -42,6 +43,6 @@ def make_people(passwords: Mapping[str, str]) -> list[User]:
         AccessRule.objects.filter(user=user).delete()
         if person.may_delete:
             wanted = access_rules.Wanted(AccessRule.Who.USER, Role.MAINTAINER, user=user)
-            access_rules.add(wanted, actor=Actor(""))
+            access_rules.add(wanted, administration=EVERYTHING, actor=Actor(""))
         users.append(user)
     return users
