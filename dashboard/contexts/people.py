@@ -74,12 +74,13 @@ class PersonPage:
 
 @dataclass(frozen=True, slots=True)
 class NewLink:
-    """A link that is shown once, whose it is, and until when it works."""
+    """A link that is shown once, whose it is, until when it works, and which user of the registry comes with it."""
 
     url: str
     username: str
     is_invitation: bool
     expires_at: dt.datetime
+    registry_user: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,7 @@ def new_link(user: User, made: Made) -> NewLink:
         username=user.get_username(),
         is_invitation=made.kind == Invitation.Kind.INVITE,
         expires_at=made.expires_at,
+        registry_user=made.registry_user,
     )
 
 

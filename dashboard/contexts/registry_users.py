@@ -155,6 +155,14 @@ def refusal(code: str) -> str:
     return str(_REFUSALS[code])
 
 
+def why_not(code: str) -> str:
+    """Why no user can be made now: for a code of Refused or FileProblem."""
+    if code in _REFUSALS:
+        return refusal(code)
+    trouble = _trouble(code)
+    return f"{trouble.title}. {trouble.text}"
+
+
 def new_password(written: Written) -> NewPassword:
     """What is shown once."""
     return NewPassword(written.name, said_of(written), written.password)
@@ -166,7 +174,13 @@ def said_of(written: Written) -> Said | None:
     if verdict is None:
         return None
     if verdict.error is None and verdict.accepted and not verdict.needless:
-        return Said("success", gettext("The registry accepts %(name)s at once.") % {"name": written.name})
+        text = gettext("The registry accepts %(name)s at once.") % {"name": written.name}
+        if written.followed:
+            whom = legible(", ".join(written.followed), MAX_NAME)
+            text += " " + gettext("The credential kept for %(whom)s has it too: nothing has to be entered.") % {
+                "whom": whom
+            }
+        return Said("success", text)
     return Said("warning", _objection(verdict, written.name))
 
 

@@ -56,7 +56,20 @@ class NewPersonForm(PersonForm):
 
     username = _name_field()
     administers = None  # type: ignore[assignment]  # how a form leaves a field of its base out
-    field_order = ("username", "full_name", "groups")
+    registry_user = forms.BooleanField(
+        label=_("Also make a user of the registry"),
+        required=False,
+        help_text=_(
+            "Of the same name, when the link is used: the person is shown its password then, once, for docker login, "
+            "and acts with it here without typing it."
+        ),
+    )
+    field_order = ("username", "full_name", "groups", "registry_user")
+
+    def __init__(self, data: Any, *, makes_registry_users: bool) -> None:
+        super().__init__(data)
+        if not makes_registry_users:
+            del self.fields["registry_user"]
 
     def clean_username(self) -> str:
         """Nobody else's, also to the eye."""

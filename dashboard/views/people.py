@@ -12,9 +12,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard.contexts import people as contexts
+from dashboard.contexts.registry_users import why_not
 from dashboard.forms.people import NewPersonForm, PersonForm
 from dashboard.models import User
-from dashboard.services import invitations, people_list
+from dashboard.services import invitations, people_list, registry_welcome
 from dashboard.services import people as services
 
 from .confirm import confirmed_to_change
@@ -36,12 +37,20 @@ def listed(request: HttpRequest) -> HttpResponse:
 @confirmed_to_change
 def new(request: HttpRequest) -> HttpResponse:
     """Somebody is invited: the answer shows the link, once."""
-    form = NewPersonForm(request.POST if request.method == "POST" else None)
+    registry = registry_welcome.registry_of_users()
+    form = NewPersonForm(request.POST if request.method == "POST" else None, makes_registry_users=registry is not None)
+    wanted = form.is_valid() and form.cleaned_data.get("registry_user", False)
+    if wanted and registry and (code := registry_welcome.hindrance(registry, form.cleaned_data["username"])):
+        form.add_error("registry_user", why_not(code))
     if form.is_valid():
         found = form.cleaned_data
         try:
             user, made = services.invite(
-                username=found["username"], full_name=found["full_name"], groups=found["groups"], actor=actor(request)
+                username=found["username"],
+                full_name=found["full_name"],
+                groups=found["groups"],
+                registry_user=found["username"] if wanted else "",
+                actor=actor(request),
             )
         except services.PersonRefused as refused:
             form.add_error("username", contexts.refusal(refused.code))

@@ -14,9 +14,10 @@ from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from dashboard.contexts.welcome import not_made, welcome_page
 from dashboard.forms.people import NewPasswordForm, SetUpForm
 from dashboard.models import Invitation, Registry, User
-from dashboard.services import invitations, set_up
+from dashboard.services import invitations, registry_welcome, set_up
 from dashboard.services.client_address import client_address
 
 from .pages import render_page
@@ -40,7 +41,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
             return _private(_no_longer(request, HTTPStatus.GONE))
         login(request, user, backend=BACKEND)
         messages.success(request, _("Your password is set, and you are signed in."))
-        return _private(redirect("home"))
+        return _private(_welcome(request, user, found.registry_user))
     context = {
         "form": form,
         "person": found.user,
@@ -68,6 +69,16 @@ def first_start(request: HttpRequest) -> HttpResponse:
             return redirect("status", slug=registry.slug) if registry else redirect("home")
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
     return _private(render_page(request, "set_up.html", {"form": form}, status=status))
+
+
+def _welcome(request: HttpRequest, user: User, wish: str) -> HttpResponse:
+    """The registry user that comes with an invitation, shown this once; else, or if it could not be made, on."""
+    made = registry_welcome.make(user=user, name=wish, address=client_address(request)) if wish else None
+    if made is not None and made.password and made.registry is not None:
+        return render_page(request, "welcome.html", {"page": welcome_page(made.registry, made.name, made.password)})
+    if made is not None:
+        messages.warning(request, not_made(made))
+    return redirect("home")
 
 
 def _administrator(request: HttpRequest, form: SetUpForm) -> User | None:

@@ -21,7 +21,7 @@ from dashboard.registry import errors, htpasswd
 from dashboard.registry.auth import Credential as ClientCredential
 from dashboard.registry.client import RegistryClient
 from dashboard.registry.references import parse_repository
-from dashboard.services import access, connections, registry_users
+from dashboard.services import access, connections, people, registry_users
 from dashboard.services.audit import Actor
 from tests.conftest import PASSWORD
 from tests.support.deleting import Desk
@@ -202,10 +202,29 @@ def test_a_password_that_changed_elsewhere_leads_to_one_question(place: Place, a
     for address in (tags, "/registries/default/", f"{tags}-/delete/?tag=1.0"):
         page = look(browser, address, 403)
         assert page.text("section.state h2") == f"What is your name and password on {place.running.host}?"
-        assert "refuses the credential that you gave earlier" in page.text("section.state p")
+        assert "no longer accepts the password of alice , your own credential" in page.text("section.state p")
     answer = browser.post(
         "/account/credentials/default/", {"username": "alice", "password": "her own choice"}, follow=True
     )
     assert "accepted your credential" in page_of(answer, 200).text("main")
     assert Credential.objects.get().secret() == "her own choice"
     assert "latest" in look(browser, tags).text("main")
+
+
+@skopeo_is_here
+def test_one_link_gives_a_new_colleague_both(place: Place) -> None:
+    _user, made = people.invite(username="nina", full_name="", groups=[], registry_user="nina", actor=BY)
+    assert "nina" not in place.file.read_text()
+    browser = Client()
+    welcome = page_of(browser.post(f"/invitations/{made.token}/", {"password": PASSWORD, "again": PASSWORD}), 200)
+    password = welcome.text("#password")
+    assert place.login("nina", password)
+    assert not place.login("nina", PASSWORD)
+    nina = User.objects.get(username="nina")
+    let(nina, Role.READER)
+    tags = f"/registries/default/{APP}/"
+    assert "latest" in look(browser, tags).text("main")
+    registry_users.set_password(registry=place.row, name="nina", password="changed here", seen=place.seen(), actor=BY)
+    access.forget()
+    assert "latest" in look(browser, tags).text("main"), "what is kept here follows"
+    assert place.login("nina", "changed here")
