@@ -21,7 +21,7 @@ from . import blobs, errors, media_types, paging, probe, scopes, uploads
 from ._http import USER_AGENT, Http, Timeouts, Transport
 from .auth import AuthScheme, Credential
 from .calls import Answer, Call
-from .exchange import Exchange, Observer, Server, origin_of
+from .exchange import Exchange
 from .manifests import MAX_MANIFEST_BYTES
 from .references import (
     Digest,
@@ -44,6 +44,7 @@ from .results import (
     RawManifest,
     Upload,
 )
+from .server import Observer, Server, origin_of
 from .wire import specific_type
 
 __all__ = [

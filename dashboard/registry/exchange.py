@@ -15,11 +15,12 @@ from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from . import errors
-from ._http import Failure, Http, HttpFailure, Response, Timeouts
-from .auth import PASSWORD_REFUSED, Authorizer, Credential, Denied
+from ._http import Failure, HttpFailure, Response
+from .auth import PASSWORD_REFUSED, Credential, Denied
 from .calls import Answer, Bare, Call
 from .faults import Context, Refusal, from_failure, from_refusal
 from .media_types import bare
+from .server import Server, origin_of
 from .wire import Challenge, TokenAnswer, WireError, parse_challenges, parse_length, parse_token
 
 MAX_ERROR_BYTES = 64 * 1024
@@ -33,26 +34,6 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _jitter = secrets.SystemRandom()
 
 Result = TypeVar("Result")
-
-Observer = Callable[[str, str, float], None]
-"""Told of each request: its operation, "ok" or the code of the error that it ended with, the seconds that it took."""
-
-
-class Server:
-    """What all people share of one registry: its address, the connections, what is known of its authentication."""
-
-    def __init__(self, base_url: str, name: str, http: Http, timeouts: Timeouts) -> None:
-        self.base_url = base_url
-        self.name = name
-        self.http = http
-        self.timeouts = timeouts
-        self.origin = origin_of(base_url)
-        self.authorizer = Authorizer(urlsplit(base_url).hostname or "")
-        self.observer: Observer | None = None
-
-    def url(self, path: str) -> str:
-        """The address of a path below the base URL."""
-        return self.base_url + path
 
 
 class Exchange:
@@ -456,10 +437,3 @@ class Exchange:
         times = self.server.timeouts
         own = time.monotonic() + times.connect + 2 * (times.slow_read if call.slow else times.read)
         return own if self._deadline is None else min(own, self._deadline)
-
-
-def origin_of(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port of an address, in lower case. Raises ValueError."""
-    parts = urlsplit(url)
-    scheme = parts.scheme.lower()
-    return scheme, (parts.hostname or "").lower(), parts.port or (443 if scheme == "https" else 80)
