@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from dashboard.registry.auth import PASSWORD_REFUSED
 from dashboard.registry.errors import Diagnostic, Forbidden, NotFound, RegistryError, Unauthorized, Unsupported
 from dashboard.services.connections import CREDENTIAL_MISSING, CREDENTIAL_UNREADABLE
 from dashboard.storage.errors import StorageError
@@ -212,6 +213,11 @@ def problem_of(error: RegistryError | StorageError) -> Problem:
     if isinstance(error, Unauthorized) and not error.user and not unlisted:
         sentence = _("It answered 401 to %(operation)s: it wants a name and password, and none was sent.")
         advice = _("Set a credential for it.")
+    if isinstance(error, Unauthorized) and error.user and error.reason in PASSWORD_REFUSED:
+        advice = _(
+            "If the password was changed, enter the new one: your own on the account page, the default one under "
+            "Registries or in DASHBOARD_REGISTRY_PASSWORD."
+        )
     if isinstance(error, Unauthorized) and error.reason in _CREDENTIAL:
         title, sentence, advice = _CREDENTIAL[error.reason]
     return Problem(

@@ -10,18 +10,20 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 
 from dashboard.models import Credential, Registry
+from dashboard.services import connections
+from dashboard.services.connections import OwnCredential
 
 from .formats import legible
 
 
 @dataclass(frozen=True, slots=True)
 class GroupLine:
-    """A group, the name that its credential has on the registry ("": none), and whether it can be used."""
+    """A group, the name that its credential has on the registry ("": none), and how it stands."""
 
     pk: int
     name: str
     username: str
-    usable: bool
+    standing: OwnCredential
     checked_at: dt.datetime | None
 
 
@@ -50,7 +52,7 @@ def group_credentials_page(
                 pk=group.pk,
                 name=legible(group.name, 150),
                 username=legible(row.username, 255) if row else "",
-                usable=row is not None and row.is_usable,
+                standing=connections.standing_of(row) if row else OwnCredential.MISSING,
                 checked_at=row.checked_at if row else None,
             )
             for group, row in groups

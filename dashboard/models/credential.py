@@ -12,7 +12,11 @@ from .registry import Registry
 
 
 class Credential(models.Model):
-    """The credential of a person or of a group on a registry: encrypted, bound to its origin, never shown again."""
+    """The credential of a person or of a group on a registry: encrypted, bound to its origin, never shown again.
+
+    `checked_at`: when the registry last answered about it. `asked_again_at`: when it was last asked about one that is
+    kept, answered or not.
+    """
 
     class State(models.TextChoices):
         """What the registry said of it when it was last asked."""
@@ -30,6 +34,7 @@ class Credential(models.Model):
     encrypted_secret = models.TextField()
     state = models.CharField(max_length=10, choices=State)
     checked_at = models.DateTimeField()
+    asked_again_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name = _("credential")
@@ -45,11 +50,6 @@ class Credential(models.Model):
 
     def __str__(self) -> str:
         return f"{self.username} @ {self.origin}"
-
-    @property
-    def is_usable(self) -> bool:
-        """Accepted when last asked, and the registry is still where it was."""
-        return self.state == self.State.ACCEPTED and self.origin == self.registry.origin
 
     def set_secret(self, secret: str) -> None:
         """Encrypts and keeps `secret`; does not save."""

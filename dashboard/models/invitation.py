@@ -13,7 +13,10 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Invitation(models.Model):
-    """A link good for one password of `user`, once, until `expires_at`."""
+    """A link good for one password of `user`, once, until `expires_at`.
+
+    `registry_user`: the user of the registry's password file that is made when it is accepted; "" for none.
+    """
 
     class Kind(models.TextChoices):
         """What it is for."""
@@ -28,6 +31,7 @@ class Invitation(models.Model):
     created_by = models.CharField(max_length=150, blank=True)
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
+    registry_user = models.CharField(max_length=255, blank=True)
 
     class Meta:
         verbose_name = _("invitation")

@@ -23,6 +23,8 @@ from .wire import Challenge, TokenAnswer, format_scopes, parse_scopes
 
 MAX_TOKENS = 2048
 CLIENT_ID = "strata"
+PASSWORD_REFUSED = frozenset({"credential-refused", "token-server-refused"})
+"""Reasons of an Unauthorized that speak of the password; a token server may mean a right by the second one."""
 
 
 class AuthScheme(StrEnum):

@@ -121,6 +121,11 @@ class RegistrySession:
     def __repr__(self) -> str:
         return f"<RegistrySession {self._exchange.server.name} as {self.user or 'nobody'}>"
 
+    @property
+    def password_refused(self) -> bool:
+        """Whether an answer to this session said so, also one that nobody was told of."""
+        return self._exchange.refused.is_set()
+
     def within(self, seconds: float) -> RegistrySession:
         """The same registry as the same person, with `seconds` from now at most and never beyond this one's budget."""
         return RegistrySession(self._exchange.within(seconds))

@@ -7,6 +7,7 @@ it happened.
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 from . import errors
 from ._http import Failure, Http, HttpFailure, Response, Timeouts
-from .auth import Authorizer, Credential, Denied
+from .auth import PASSWORD_REFUSED, Authorizer, Credential, Denied
 from .calls import Answer, Bare, Call
 from .faults import Context, Refusal, from_failure, from_refusal
 from .media_types import bare
@@ -55,17 +56,27 @@ class Server:
 
 
 class Exchange:
-    """Requests to one server as one person, within one budget. Safe across threads."""
+    """Requests to one server as one person, within one budget. Safe across threads.
 
-    def __init__(self, server: Server, credential: Credential | None, budget: float | None) -> None:
+    `refused` is set once the password was refused, whoever caught the error; those made by `within` share it.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        credential: Credential | None,
+        budget: float | None,
+        refused: threading.Event | None = None,
+    ) -> None:
         self.server = server
         self.credential = credential
         self.user = credential.username if credential else ""
+        self.refused = refused or threading.Event()
         self._deadline = None if budget is None else time.monotonic() + budget
 
     def within(self, seconds: float) -> Exchange:
         """The same with `seconds` from now at most, and never beyond this one's budget."""
-        return Exchange(self.server, self.credential, min(seconds, self.seconds_left))
+        return Exchange(self.server, self.credential, min(seconds, self.seconds_left), self.refused)
 
     def ask(self, call: Call) -> Answer:
         """Make the request and read the answer whole. Raises RegistryError, also for any status but a success."""
@@ -124,17 +135,19 @@ class Exchange:
     def _observed(self, call: Call) -> Generator[None]:
         """Tells the observer how it went: authorization and the one retry included, of a stream its head alone."""
         observer = self.server.observer
-        if observer is None or (self.credential is not None and self.credential.unusable):  # then nothing is asked
-            yield
-            return
+        if self.credential is not None and self.credential.unusable:  # then nothing is asked
+            observer = None
         outcome, began = "ok", time.monotonic()
         try:
             yield
         except errors.RegistryError as error:
             outcome = error.code
+            if self.credential is not None and error.reason in PASSWORD_REFUSED:
+                self.refused.set()
             raise
         finally:
-            observer(call.operation, outcome, time.monotonic() - began)
+            if observer is not None:
+                observer(call.operation, outcome, time.monotonic() - began)
 
     def _twice(self, call: Call, attempt: Callable[[], Result]) -> Result:
         try:

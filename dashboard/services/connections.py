@@ -54,7 +54,8 @@ class OwnCredential(StrEnum):
 class Acting:
     """As whom somebody acts on a registry: the session, whose credential it uses, and its name there ("" = nobody).
 
-    `group` is the name of the group whose credential it is.
+    `group` is the name of the group whose credential it is, `kept` the row of a kept credential: the one that is used,
+    or the one that cannot be.
     """
 
     registry: Registry
@@ -63,6 +64,16 @@ class Acting:
     name: str
     own: OwnCredential | None = None
     group: str = ""
+    kept: Credential | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A kept credential and what can be done with it; `row` None: there is none."""
+
+    row: Credential | None
+    credential: ClientCredential | None
+    own: OwnCredential
 
 
 _clients: dict[tuple[int, str, str, str], RegistryClient] = {}
@@ -136,9 +147,8 @@ def default_credential(registry: Registry) -> ClientCredential | None:
 
 def own_credential(user: User, registry: Registry) -> tuple[ClientCredential | None, OwnCredential]:
     """A person's own credential if it can be used now, and if not, why."""
-    rows = Credential.objects.filter(user=user.pk, registry=registry)  # a visitor has none
-    stored = rows.select_related("registry").first()
-    return _usable(stored)
+    found = _own(user, registry)
+    return found.credential, found.own
 
 
 def group_credential(user: User, registry: Registry) -> tuple[ClientCredential | None, OwnCredential, str]:
@@ -146,42 +156,70 @@ def group_credential(user: User, registry: Registry) -> tuple[ClientCredential |
 
     Where none can be used, why that of the first group that has one cannot; MISSING where no group has one.
     """
+    found = _of_group(user, registry)
+    return found.credential, found.own, _group_of(found)
+
+
+def standing_of(row: Credential) -> OwnCredential:
+    """Whether a kept credential can be used now, and if not, why."""
+    return _found(row).own
+
+
+def _own(user: User, registry: Registry) -> _Found:
+    rows = Credential.objects.filter(user=user.pk, registry=registry)  # a visitor has none
+    return _found(rows.select_related("registry").first())
+
+
+def _of_group(user: User, registry: Registry) -> _Found:
+    """The same on every database: by the code points of the group's name, whatever the collation.
+
+    One that is known to be refused is passed over, which is no way around it: each group of theirs is theirs to act
+    for. It is passed over from the next page on, never within one: a session keeps the credential that it began with.
+    """
     rows = Credential.objects.filter(group__in=user.groups.values("pk"), registry=registry)
-    found = [
-        (*_usable(row), str(row.group)) for row in rows.select_related("registry", "group").order_by("group__name")
-    ]
-    usable = [each for each in found if each[0] is not None]
-    return next(iter(usable or found), (None, OwnCredential.MISSING, ""))
+    found = [_found(row) for row in sorted(rows.select_related("registry", "group"), key=lambda row: str(row.group))]
+    usable = [each for each in found if each.credential is not None]
+    return next(iter(usable or found), _found(None))
 
 
-def _usable(stored: Credential | None) -> tuple[ClientCredential | None, OwnCredential]:
-    if stored is None:
-        return None, OwnCredential.MISSING
-    if stored.origin != stored.registry.origin:
-        return None, OwnCredential.MOVED
-    if stored.state != Credential.State.ACCEPTED:
-        return None, OwnCredential.REFUSED
+def _group_of(found: _Found) -> str:
+    return str(found.row.group) if found.row else ""
+
+
+def _found(row: Credential | None) -> _Found:
+    if row is None:
+        return _Found(None, None, OwnCredential.MISSING)
+    if row.origin != row.registry.origin:
+        return _Found(row, None, OwnCredential.MOVED)
+    if row.state != Credential.State.ACCEPTED:
+        return _Found(row, None, OwnCredential.REFUSED)
     try:
-        return ClientCredential(stored.username, stored.secret()), OwnCredential.USABLE
+        return _Found(row, ClientCredential(row.username, row.secret()), OwnCredential.USABLE)
     except SecretUnreadable:
-        return None, OwnCredential.UNREADABLE
+        return _Found(row, None, OwnCredential.UNREADABLE)
 
 
 def acting(*, user: User, registry: Registry, budget: float | None = PAGE_BUDGET) -> Acting:
     """As whom `user` acts on `registry`; `budget` in seconds for everything the session asks."""
     if registry.act_with == Registry.ActWith.DEFAULT:
         return background(registry=registry, budget=budget)
-    if registry.act_with == Registry.ActWith.GROUP:
-        credential, own, group = group_credential(user, registry)
-        session = client_for(registry).session(credential, budget=budget)
-        if credential is None:
-            return Acting(registry, session, ActingWith.NOBODY, "", own, group)
-        return Acting(registry, session, ActingWith.GROUP, credential.username, own, group)
-    credential, own = own_credential(user, registry)
-    session = client_for(registry).session(credential, budget=budget)
-    if credential is None:
-        return Acting(registry, session, ActingWith.NOBODY, "", own)
-    return Acting(registry, session, ActingWith.OWN, credential.username, own)
+    by_group = registry.act_with == Registry.ActWith.GROUP
+    found = _of_group(user, registry) if by_group else _own(user, registry)
+    return Acting(
+        registry=registry,
+        session=client_for(registry).session(found.credential, budget=budget),
+        acting_with=_with(found, by_group=by_group),
+        name=found.credential.username if found.credential else "",
+        own=found.own,
+        group=_group_of(found) if by_group else "",
+        kept=found.row,
+    )
+
+
+def _with(found: _Found, *, by_group: bool) -> ActingWith:
+    if found.credential is None:
+        return ActingWith.NOBODY
+    return ActingWith.GROUP if by_group else ActingWith.OWN
 
 
 def background(*, registry: Registry, budget: float | None = None) -> Acting:

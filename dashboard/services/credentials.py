@@ -10,7 +10,7 @@ from django.db import models
 from django.utils import timezone
 
 from dashboard.models import AuditEntry, Credential, Registry, User, encryption
-from dashboard.registry.auth import AuthScheme
+from dashboard.registry.auth import PASSWORD_REFUSED, AuthScheme
 from dashboard.registry.auth import Credential as ClientCredential
 from dashboard.registry.errors import RegistryError
 
@@ -23,40 +23,50 @@ MAX_GROUPS = 500
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the registry said of a credential. `needless`: it lets everybody in, so nothing was proved."""
+    """What the registry said of a credential. `needless`: it lets everybody in, so nothing was proved; `refused`: it
+    is the name or the password that it does not take.
+    """
 
     accepted: bool
     needless: bool = False
+    refused: bool = False
     error: RegistryError | None = None
 
 
-def verify(*, registry: Registry, username: str, password: str) -> Verdict:
-    """Asks the registry whether it accepts the credential; raises nothing."""
+def verify(*, registry: Registry, username: str, password: str, budget: float = BUDGET) -> Verdict:
+    """Asks the registry whether it accepts the credential, `budget` seconds at most; raises nothing."""
     try:
         with connections.asked_anew(registry) as client:
-            ping = client.session(ClientCredential(username, password), budget=BUDGET).ping()
+            ping = client.session(ClientCredential(username, password), budget=budget).ping()
     except RegistryError as error:
         return Verdict(accepted=False, error=error)
-    return Verdict(accepted=ping.status == 200, needless=ping.scheme is AuthScheme.NONE)
+    needless, refused = ping.scheme is AuthScheme.NONE, ping.refusal in PASSWORD_REFUSED
+    return Verdict(accepted=ping.status == 200, needless=needless, refused=refused)
 
 
-def keep(*, user: User, registry: Registry, username: str, password: str) -> Verdict:
-    """Verifies a credential and, if it is accepted, keeps it in place of the person's earlier one."""
+def keep(*, user: User, registry: Registry, username: str, password: str, actor: Actor | None = None) -> Verdict:
+    """Verifies a credential and, if it is accepted, keeps it in place of the person's earlier one.
+
+    Without an `actor` the caller writes the audit.
+    """
     verdict = verify(registry=registry, username=username, password=password)
     if verdict.accepted and not verdict.needless:
         store(user=user, registry=registry, username=username, password=password)
+        if actor is not None:
+            _note(actor, registry, "own-credential-set", username)
     return verdict
 
 
 def store(*, user: User, registry: Registry, username: str, password: str) -> Credential:
     """Keeps a credential that the registry has just accepted."""
     row = Credential.objects.filter(user=user, registry=registry).first() or Credential(user=user, registry=registry)
-    return _keep(row, username, password)
+    return keep_in(row, username, password)
 
 
-def _keep(row: Credential, username: str, password: str) -> Credential:
+def keep_in(row: Credential, username: str, password: str) -> Credential:
+    """Keeps in `row` what the registry has just accepted."""
     row.origin, row.username = row.registry.origin, username
-    row.state, row.checked_at = Credential.State.ACCEPTED, timezone.now()
+    row.state, row.checked_at, row.asked_again_at = Credential.State.ACCEPTED, timezone.now(), None
     row.set_secret(password)
     row.save()
     access.forget()
@@ -68,7 +78,7 @@ def keep_for_group(*, group: Group, registry: Registry, username: str, password:
     verdict = verify(registry=registry, username=username, password=password)
     if verdict.accepted and not verdict.needless:
         row = Credential.objects.filter(group=group, registry=registry).first()
-        _keep(row or Credential(group=group, registry=registry), username, password)
+        keep_in(row or Credential(group=group, registry=registry), username, password)
         _note(actor, registry, "group-credential-set", f"{group.name}: {username}")
     return verdict
 
@@ -84,7 +94,8 @@ def remove_of_group(*, group: Group, registry: Registry, actor: Actor) -> bool:
 
 def of_groups(registry: Registry) -> list[tuple[Group, Credential | None]]:
     """Every group, by name, with its credential on a registry; at most MAX_GROUPS."""
-    kept = {row.group_id: row for row in Credential.objects.filter(registry=registry, group__isnull=False)}
+    rows = Credential.objects.filter(registry=registry, group__isnull=False).select_related("registry")
+    kept = {row.group_id: row for row in rows}
     return [(group, kept.get(group.pk)) for group in Group.objects.order_by("name")[:MAX_GROUPS]]
 
 
@@ -99,24 +110,12 @@ def _note(actor: Actor, registry: Registry, code: str, reason: str) -> None:
     )
 
 
-def check_again(*, user: User, registry: Registry) -> Verdict | None:
-    """Asks the registry about the kept credential again and notes the answer; None if there is none to ask about."""
-    row = Credential.objects.filter(user=user, registry=registry).select_related("registry").first()
-    if row is None or row.origin != registry.origin:
-        return None
-    verdict = verify(registry=registry, username=row.username, password=row.secret())
-    if verdict.error is None:
-        row.state = Credential.State.ACCEPTED if verdict.accepted else Credential.State.REFUSED
-        row.checked_at = timezone.now()
-        row.save(update_fields=["state", "checked_at"])
-        access.forget()
-    return verdict
-
-
-def remove(*, user: User, registry: Registry) -> bool:
+def remove(*, user: User, registry: Registry, actor: Actor) -> bool:
     """Forgets the person's credential; whether there was one."""
     count, _ = Credential.objects.filter(user=user, registry=registry).delete()
     access.forget()
+    if count:
+        _note(actor, registry, "own-credential-removed", "")
     return count > 0
 
 

@@ -28,16 +28,18 @@ class NoLonger(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A link's token, which is not kept, and until when it works."""
+    """A link's token, which is not kept, until when it works, and which user of the registry comes with it."""
 
     token: str
     kind: Invitation.Kind
     expires_at: dt.datetime
+    registry_user: str = ""
 
 
 def make(*, user: User, actor: Actor) -> Made:
     """A new link for `user`, in place of earlier ones: an invitation until one was accepted, then a new password.
 
+    The user of the registry that was to come with the invitation before comes with the new one.
     Raises NoLonger for somebody who is disabled.
     """
     now = timezone.now()
@@ -47,8 +49,9 @@ def make(*, user: User, actor: Actor) -> Made:
         unused = Invitation.objects.filter(user=user, used_at=None)
         if not user.is_active and not unused.filter(kind=Invitation.Kind.INVITE).exists():
             raise NoLonger
+        wish = registry_user_with(user) if kind == Invitation.Kind.INVITE else ""
         unused.delete()
-        row = _add(user, kind, token, now, actor)
+        row = _add(user, kind, token, now, actor, wish)
         audit.record(
             actor=actor,
             action=AuditEntry.Action.PERSON,
@@ -56,14 +59,20 @@ def make(*, user: User, actor: Actor) -> Made:
             code=LINK_MADE,
             reason=user.get_username(),
         )
-    return Made(token, kind, row.expires_at)
+    return Made(token, kind, row.expires_at, wish)
 
 
-def first(*, user: User, actor: Actor) -> Made:
-    """The link of somebody new. The caller writes the audit."""
+def first(*, user: User, actor: Actor, registry_user: str = "") -> Made:
+    """The link of somebody new; with it comes a user of the registry, if one is named. The caller writes the audit."""
     token = tokens.new_token()
-    row = _add(user, Invitation.Kind.INVITE, token, timezone.now(), actor)
-    return Made(token, Invitation.Kind.INVITE, row.expires_at)
+    row = _add(user, Invitation.Kind.INVITE, token, timezone.now(), actor, registry_user)
+    return Made(token, Invitation.Kind.INVITE, row.expires_at, registry_user)
+
+
+def registry_user_with(user: User) -> str:
+    """The user of the registry that comes with the unused invitation of `user`; "" for none."""
+    rows = Invitation.objects.filter(user=user, used_at=None, kind=Invitation.Kind.INVITE).order_by("-pk")
+    return rows.values_list("registry_user", flat=True).first() or ""
 
 
 def void(*, user: User) -> None:
@@ -107,7 +116,9 @@ def accept(invitation: Invitation, *, password: str, address: str) -> User:
     return user
 
 
-def _add(user: User, kind: Invitation.Kind, token: str, now: dt.datetime, actor: Actor) -> Invitation:
+def _add(
+    user: User, kind: Invitation.Kind, token: str, now: dt.datetime, actor: Actor, registry_user: str
+) -> Invitation:
     return Invitation.objects.create(
         user=user,
         kind=kind,
@@ -115,4 +126,5 @@ def _add(user: User, kind: Invitation.Kind, token: str, now: dt.datetime, actor:
         created_at=now,
         created_by=actor.user[:150],
         expires_at=now + LIFETIME,
+        registry_user=registry_user,
     )

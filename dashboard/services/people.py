@@ -62,8 +62,13 @@ def ensure_administrator() -> str:
     return str(name)
 
 
-def invite(*, username: str, full_name: str, groups: Iterable[Group], actor: Actor) -> tuple[User, Made]:
-    """A new person who cannot sign in until the invitation is accepted. Raises PersonRefused (EXISTS)."""
+def invite(
+    *, username: str, full_name: str, groups: Iterable[Group], actor: Actor, registry_user: str = ""
+) -> tuple[User, Made]:
+    """A new person who cannot sign in until the invitation is accepted. Raises PersonRefused (EXISTS).
+
+    `registry_user`: the user of the registry's password file that is made then; "" for none.
+    """
     user = User(username=username, first_name=full_name, is_active=False)
     user.set_unusable_password()
     groups = list(groups)
@@ -71,8 +76,8 @@ def invite(*, username: str, full_name: str, groups: Iterable[Group], actor: Act
         with transaction.atomic():
             user.save(force_insert=True)
             user.groups.set(groups)
-            made = invitations.first(user=user, actor=actor)
-            _record(actor, INVITED, user, _of_groups(groups))
+            made = invitations.first(user=user, actor=actor, registry_user=registry_user)
+            _record(actor, INVITED, user, _of_groups(groups), _with_registry_user(registry_user))
     except IntegrityError:
         raise PersonRefused(EXISTS) from None
     return user, made
@@ -158,6 +163,10 @@ def _require_another(user: User, actor: Actor) -> None:
 def _of_groups(groups: Iterable[Group]) -> str:
     names = ", ".join(sorted(group.name for group in groups))
     return _("groups: %(names)s") % {"names": names} if names else ""
+
+
+def _with_registry_user(name: str) -> str:
+    return _("registry user: %(name)s") % {"name": name} if name else ""
 
 
 def _record(actor: Actor, code: str, user: User, *details: str) -> None:

@@ -31,13 +31,13 @@ from dashboard.models import AuditEntry, Credential, Registry, User
 from dashboard.registry import htpasswd
 from dashboard.registry.htpasswd import PasswordFile, Refused, RegistryUser
 
-from . import access, audit, credentials, status
+from . import access, audit, credential_checks, credentials, status
 from .audit import Actor
 from .credentials import Verdict
 
 MAX_BYTES = 1024 * 1024
 LOCK_SECONDS = 5.0
-ADDED, PASSWORD_SET, SWITCHED_OFF, SWITCHED_ON, REMOVED, MENDED, MAPPED = (
+ADDED, PASSWORD_SET, SWITCHED_OFF, SWITCHED_ON, REMOVED, MENDED, MAPPED, FOLLOWED = (
     "registry-user-added",
     "registry-user-password",
     "registry-user-disabled",
@@ -45,6 +45,7 @@ ADDED, PASSWORD_SET, SWITCHED_OFF, SWITCHED_ON, REMOVED, MENDED, MAPPED = (
     "registry-user-removed",
     "registry-user-mended",
     "registry-user-mapped",
+    "credentials-followed",
 )
 """What was done, for the audit."""
 MISSING, NO_FILE, TOO_LARGE, UNREADABLE, NOT_WRITABLE, MOUNTED_ALONE, OWNER, CHANGED, BUSY = (
@@ -83,11 +84,15 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written, and what the registry says of the new password right after (None: nothing to ask about)."""
+    """What was written, and what the registry says of the new password right after (None: nothing to ask about).
+
+    `followed`: whose kept credentials have the new password now.
+    """
 
     name: str
     verdict: Verdict | None = None
     password: str = field(default="", repr=False)
+    followed: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,29 +146,47 @@ def add(*, registry: Registry, name: str, password: str, seen: str, actor: Actor
 
 
 def set_password(*, registry: Registry, name: str, password: str, seen: str, actor: Actor) -> Written:
-    """Gives a user another password; without a `password` one is generated. Raises Refused, FileProblem."""
+    """Gives a user another password; without a `password` one is generated. Raises Refused, FileProblem.
+
+    Once the registry accepts it, the credentials of that name that are kept here have it too: the one from before opens
+    nothing any more, whoever gave it.
+    """
     chosen, hashed = _hashed(password)
     after = _change(lambda file: file.set_hash(name, hashed), registry, PASSWORD_SET, name, seen, actor)
     user = after.user(name)
     verdict = _verified(registry, name, chosen) if user and user.enabled else None
-    return Written(name, verdict, "" if password else chosen)
+    followed: list[str] = []
+    if verdict is not None and verdict.accepted and not verdict.needless:
+        followed = credential_checks.follow(registry=registry, username=name, password=chosen)
+    if followed:
+        _record(registry, FOLLOWED, AuditEntry.Outcome.DONE, f"{name} → {', '.join(followed)}", actor)
+    return Written(name, verdict, "" if password else chosen, followed)
 
 
 def disable(*, registry: Registry, name: str, seen: str, actor: Actor) -> Written:
-    """Switches a user off; the line stays as a comment. Raises Refused, FileProblem."""
+    """Switches a user off; the line stays as a comment, and kept credentials of that name count as refused.
+
+    Raises Refused, FileProblem.
+    """
     _change(lambda file: file.disable(name), registry, SWITCHED_OFF, name, seen, actor)
+    credential_checks.refuse(registry=registry, username=name)
     return Written(name)
 
 
 def enable(*, registry: Registry, name: str, seen: str, actor: Actor) -> Written:
-    """Switches a user on again, with the password from before. Raises Refused, FileProblem."""
+    """Switches a user on again, with the password from before; kept credentials of that name are asked about.
+
+    Raises Refused, FileProblem.
+    """
     _change(lambda file: file.enable(name), registry, SWITCHED_ON, name, seen, actor)
+    credential_checks.ask_about(registry=registry, username=name, actor=actor)
     return Written(name)
 
 
 def remove(*, registry: Registry, name: str, seen: str, actor: Actor) -> Written:
-    """Removes a user. Raises Refused, FileProblem."""
+    """Removes a user; kept credentials of that name count as refused. Raises Refused, FileProblem."""
     _change(lambda file: file.remove(name), registry, REMOVED, name, seen, actor)
+    credential_checks.refuse(registry=registry, username=name)
     return Written(name)
 
 
@@ -172,11 +195,14 @@ def mend(*, registry: Registry, seen: str, actor: Actor) -> None:
     _change(PasswordFile.mend, registry, MENDED, "", seen, actor)
 
 
-def map_to(*, registry: Registry, user: User, name: str, seen: str | None, actor: Actor) -> Written:
-    """Makes a registry user with a generated password, kept as the own credential of `user` and shown to nobody.
+def map_to(
+    *, registry: Registry, user: User, name: str, seen: str | None, actor: Actor, told: bool = False
+) -> Written:
+    """Makes a registry user with a generated password, kept as the own credential of `user`.
 
-    What the registry does not accept right after is taken back, and no credential is kept: see the verdict. `seen`
-    None: as the file is now. Raises Refused, FileProblem.
+    Nobody sees the password, unless it is `told`: then an accepted one is in the result. What the registry does not
+    accept right after is taken back, and no credential is kept: see the verdict. `seen` None: as the file is now.
+    Raises Refused, FileProblem.
     """
     password, hashed = _hashed("")
     _change(
@@ -185,8 +211,8 @@ def map_to(*, registry: Registry, user: User, name: str, seen: str | None, actor
     verdict = credentials.verify(registry=registry, username=name, password=password)
     if verdict.accepted and not verdict.needless:
         credentials.store(user=user, registry=registry, username=name, password=password)
-    else:
-        _change(lambda file: file.remove(name), registry, REMOVED, name, None, actor)
+        return Written(name, verdict, password if told else "")
+    _change(lambda file: file.remove(name), registry, REMOVED, name, None, actor)
     return Written(name, verdict)
 
 

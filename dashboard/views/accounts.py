@@ -28,7 +28,7 @@ from dashboard.contexts.frame import THEME_COOKIE, THEMES
 from dashboard.forms.account import CredentialForm, PasswordForm, SignInForm
 from dashboard.models import Registry, User
 from dashboard.models.encryption import SecretUnreadable
-from dashboard.services import credentials, passwords, set_up, throttle
+from dashboard.services import credential_checks, credentials, passwords, set_up, throttle
 from dashboard.services.account import account_of
 
 from .confirm import confirmed_recently
@@ -135,16 +135,16 @@ def credential(request: HttpRequest, slug: str) -> HttpResponse:
         raise Http404(_("On %(registry)s people act with the default credential.") % {"registry": registry})
     action = request.POST.get("action", "set") if request.method == "POST" else ""
     if action == "remove":
-        credentials.remove(user=user, registry=registry)
+        credentials.remove(user=user, registry=registry, actor=actor(request))
         messages.success(request, _("Your credential on %(registry)s was removed.") % {"registry": registry})
         return redirect("account")
     if action == "verify":
-        _say_verdict(request, registry, _verify_again(user, registry))
+        _verify_again(request, user, registry)
         return redirect("account")
     form = CredentialForm(request.POST if action else None)
     problem = None
     if action and form.is_valid():
-        verdict = credentials.keep(user=user, registry=registry, **form.cleaned_data)
+        verdict = credentials.keep(user=user, registry=registry, actor=actor(request), **form.cleaned_data)
         if verdict.accepted and not verdict.needless:
             messages.success(
                 request, _("%(registry)s accepted your credential. It is kept encrypted.") % {"registry": registry}
@@ -162,14 +162,15 @@ def credential(request: HttpRequest, slug: str) -> HttpResponse:
     return render_page(request, "credential.html", {"form": form, "problem": problem}, status=status)
 
 
-def _verify_again(user: User, registry: Registry) -> credentials.Verdict | None:
+def _verify_again(request: HttpRequest, user: User, registry: Registry) -> None:
     try:
-        return credentials.check_again(user=user, registry=registry)
+        verdict = credential_checks.of_person(user=user, registry=registry, actor=actor(request))
     except SecretUnreadable:
-        return None
-
-
-def _say_verdict(request: HttpRequest, registry: Registry, verdict: credentials.Verdict | None) -> None:
+        verdict = None
+    except credential_checks.TooSoon:
+        text = _("%(registry)s refused your credential less than a minute ago, and was not asked again. Enter it again.")
+        messages.error(request, text % {"registry": registry})
+        return
     if verdict is None:
         messages.error(request, _("Your credential on %(registry)s has to be entered again.") % {"registry": registry})
     elif verdict.error is not None:

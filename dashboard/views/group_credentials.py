@@ -16,7 +16,8 @@ from dashboard.contexts.errors import problem_of
 from dashboard.contexts.group_credentials import group_credentials_page
 from dashboard.forms.registries import GroupCredentialForm
 from dashboard.models import Registry
-from dashboard.services import credentials
+from dashboard.models.encryption import SecretUnreadable
+from dashboard.services import credential_checks, credentials
 
 from .confirm import confirmed_to_change
 from .pages import actor, for_administrators_of_it, render_page, row_id
@@ -27,10 +28,12 @@ from .pages import actor, for_administrators_of_it, render_page, row_id
 @for_administrators_of_it
 @confirmed_to_change
 def group_credentials(request: HttpRequest, slug: str) -> HttpResponse:
-    """The groups and how their credentials stand; one is verified and set, or removed with `remove`."""
+    """The groups and how their credentials stand; one is verified and set, removed (`remove`), asked about (`check`)."""
     registry = get_object_or_404(Registry, slug=slug)
     if request.method == "POST" and "remove" in request.POST:
         return _remove(request, registry)
+    if request.method == "POST" and "check" in request.POST:
+        return _check(request, registry)
     form = GroupCredentialForm(request.POST if request.method == "POST" else None)
     problem = None
     if form.is_valid():
@@ -57,8 +60,33 @@ def group_credentials(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _remove(request: HttpRequest, registry: Registry) -> HttpResponse:
-    pk = row_id(request.POST["remove"], _("There is no such group."))
-    group = get_object_or_404(Group, pk=pk)
+    group = _group(request.POST["remove"])
     if credentials.remove_of_group(group=group, registry=registry, actor=actor(request)):
         messages.success(request, _("The credential of %(group)s was removed.") % {"group": group})
     return redirect("group-credentials", registry.slug)
+
+
+def _check(request: HttpRequest, registry: Registry) -> HttpResponse:
+    group = _group(request.POST["check"])
+    names = {"registry": registry, "group": group}
+    try:
+        verdict = credential_checks.of_group(group=group, registry=registry, actor=actor(request))
+    except SecretUnreadable:
+        verdict = None
+    except credential_checks.TooSoon:
+        text = _("%(registry)s refused the credential of %(group)s less than a minute ago, and was not asked again.")
+        messages.error(request, text % names)
+        return redirect("group-credentials", registry.slug)
+    if verdict is None:
+        messages.error(request, _("The credential of %(group)s has to be entered again.") % names)
+    elif verdict.error is not None:
+        messages.warning(request, problem_of(verdict.error).title)
+    elif verdict.accepted:
+        messages.success(request, _("%(registry)s accepts the credential of %(group)s.") % names)
+    else:
+        messages.error(request, _("%(registry)s refuses the credential of %(group)s. Enter it again.") % names)
+    return redirect("group-credentials", registry.slug)
+
+
+def _group(number: str) -> Group:
+    return get_object_or_404(Group, pk=row_id(number, _("There is no such group.")))

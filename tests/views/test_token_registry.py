@@ -217,7 +217,7 @@ def test_password_refused_by_the_token_server_asks_for_the_new_one(
     gate.forget()
     page = look(ada, HOME, 403)
     assert page.text("section.state h2") == "What is your name and password on registry.test:5000?"
-    assert "refuses the credential that you gave earlier" in page.text("section.state p")
+    assert "no longer accepts the password of ada , your own credential" in page.text("section.state p")
 
 
 @pytest.mark.usefixtures("indexed")
