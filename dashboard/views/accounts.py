@@ -168,7 +168,9 @@ def _verify_again(request: HttpRequest, user: User, registry: Registry) -> None:
     except SecretUnreadable:
         verdict = None
     except credential_checks.TooSoon:
-        text = _("%(registry)s refused your credential less than a minute ago, and was not asked again. Enter it again.")
+        text = _(
+            "%(registry)s refused your credential less than a minute ago, and was not asked again. Enter it again."
+        )
         messages.error(request, text % {"registry": registry})
         return
     if verdict is None:

@@ -13,6 +13,7 @@ from dashboard.models import Deletion, DeletionItem, Registry, TrashedManifest
 from dashboard.registry.client import RegistrySession
 from dashboard.registry.references import RepositoryName, parse_repository
 from dashboard.services import credentials
+from dashboard.services.audit import Actor
 from dashboard.services.deletion import carry_out, execute
 from dashboard.services.deletion.recover import recover_all
 from tests.fake_registry import FakeRegistry
@@ -251,7 +252,7 @@ def test_the_credential_that_began_it_finishes_it_or_it_waits() -> None:
             fake.fail_next(r"PUT /v2/team/app/manifests/going", exception="timeout")
             row = desk.begin(made)
             assert (row.acted_with, row.acted_as) == ("own", "deleter")
-            credentials.remove(user=desk.user, registry=desk.registry)
+            credentials.remove(user=desk.user, registry=desk.registry, actor=Actor("admin"))
             fake.forget_requests()
             recover_all()
             row.refresh_from_db()
