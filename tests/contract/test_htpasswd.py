@@ -235,8 +235,7 @@ def test_one_link_is_enough_for_somebody_new_and_stays_enough(
     changed = made.text("#password")
     assert not place.login("erin", password)
     assert place.login("erin", changed)
-    for address in (tags, "/registries/default/", f"{tags}-/tags/latest/", "/account/"):
-        said.append(look(browser, address).html)
+    said += [look(browser, page).html for page in (tags, "/registries/default/", f"{tags}-/tags/latest/", "/account/")]
     assert "accepted as erin , your own credential" in look(browser, "/account/").text("table.accounts")
 
     file = htpasswd.parse(place.file.read_text()).set_hash("erin", htpasswd.hash_password("by hand", cost=4))
