@@ -23,6 +23,7 @@ from dashboard.services.people_list import COLUMNS, Person, State
 
 from .formats import count
 from .lists import Head, Pagination, heads, pagination
+from .registry_users import why_no_user
 
 DEFAULT = "name"
 _REFUSALS: Mapping[str, Promise] = {
@@ -62,11 +63,15 @@ class PeoplePage:
 
 @dataclass(frozen=True, slots=True)
 class PersonPage:
-    """Everything that person.html shows but its form. `link_for` names what a new link is for; "" for none."""
+    """Everything that person.html shows but its form. `link_for` names what a new link is for; "" for none.
+
+    `registry_user`: which user of the registry is made when the invitation is used; "" for none.
+    """
 
     line: PersonLine
     joined_at: dt.datetime
     link_for: str
+    registry_user: str
     has_password: bool
     is_oneself: bool
     delete_url: str
@@ -79,8 +84,8 @@ class NewLink:
     url: str
     username: str
     is_invitation: bool
-    expires_at: dt.datetime
     registry_user: str
+    expires_at: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,7 @@ def person_line(person: Person) -> PersonLine:
     )
 
 
-def person_page(person: Person, *, oneself: bool) -> PersonPage:
+def person_page(person: Person, *, oneself: bool, registry_user: str) -> PersonPage:
     """The view model of one person's page."""
     link_for = "password" if person.state == State.ACTIVE else ""
     if person.state in (State.INVITED, State.LAPSED):
@@ -152,6 +157,7 @@ def person_page(person: Person, *, oneself: bool) -> PersonPage:
         line=person_line(person),
         joined_at=person.user.date_joined,
         link_for=link_for,
+        registry_user=registry_user if link_for == "invitation" else "",
         has_password=person.user.has_usable_password(),
         is_oneself=oneself,
         delete_url=reverse("delete-person", args=[person.user.pk]),
@@ -164,14 +170,19 @@ def new_link(user: User, made: Made) -> NewLink:
         url=urljoin(settings.BASE_URL, reverse("invitation", args=[made.token])),
         username=user.get_username(),
         is_invitation=made.kind == Invitation.Kind.INVITE,
-        expires_at=made.expires_at,
         registry_user=made.registry_user,
+        expires_at=made.expires_at,
     )
 
 
 def refusal(code: str) -> str:
     """Why it was not done."""
     return str(_REFUSALS[code])
+
+
+def hindrance(code: str) -> str:
+    """Why no user of the registry can come with the invitation."""
+    return _("%(why)s The person can be invited without.") % {"why": why_no_user(code)}
 
 
 def goes_with(belongings: Belongings) -> list[str]:

@@ -118,10 +118,11 @@ class UsersPage:
 
 @dataclass(frozen=True, slots=True)
 class NewPassword:
-    """A generated password, to be shown this once, and what the registry said of it."""
+    """A generated password, to be shown this once, what the registry said of it, and for whom it is kept already."""
 
     name: str
     said: Said | None
+    followed: str
     password: str = field(repr=False)
 
 
@@ -155,8 +156,8 @@ def refusal(code: str) -> str:
     return str(_REFUSALS[code])
 
 
-def why_not(code: str) -> str:
-    """Why no user can be made now: for a code of Refused or FileProblem."""
+def why_no_user(code: str) -> str:
+    """Why a user could not be made, a code of FileProblem or Refused, in one or two sentences."""
     if code in _REFUSALS:
         return refusal(code)
     trouble = _trouble(code)
@@ -165,7 +166,16 @@ def why_not(code: str) -> str:
 
 def new_password(written: Written) -> NewPassword:
     """What is shown once."""
-    return NewPassword(written.name, said_of(written), written.password)
+    return NewPassword(written.name, said_of(written), said_of_following(written), written.password)
+
+
+def said_of_following(written: Written) -> str:
+    """For whom the new password is kept already; "" for nobody."""
+    if not written.followed:
+        return ""
+    return gettext("It is kept here as the credential of %(people)s, who need do nothing.") % {
+        "people": ", ".join(written.followed)
+    }
 
 
 def said_of(written: Written) -> Said | None:
@@ -174,13 +184,7 @@ def said_of(written: Written) -> Said | None:
     if verdict is None:
         return None
     if verdict.error is None and verdict.accepted and not verdict.needless:
-        text = gettext("The registry accepts %(name)s at once.") % {"name": written.name}
-        if written.followed:
-            whom = legible(", ".join(written.followed), MAX_NAME)
-            text += " " + gettext("The credential kept for %(whom)s has it too: nothing has to be entered.") % {
-                "whom": whom
-            }
-        return Said("success", text)
+        return Said("success", gettext("The registry accepts %(name)s at once.") % {"name": written.name})
     return Said("warning", _objection(verdict, written.name))
 
 

@@ -10,7 +10,7 @@ from django.contrib.auth.password_validation import password_validators_help_tex
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from dashboard.models import User
+from dashboard.models import Registry, User
 
 MAX_NAME, MAX_PASSWORD, MAX_CODE = 150, 4096, 100
 _AS_IT_STANDS = {"autocapitalize": "none", "spellcheck": "false"}
@@ -55,20 +55,14 @@ class NewPersonForm(PersonForm):
     """Somebody who is invited."""
 
     username = _name_field()
+    registry_user = forms.BooleanField(label=_("Also make a user of the registry, of the same name"), required=False)
     administers = None  # type: ignore[assignment]  # how a form leaves a field of its base out
-    registry_user = forms.BooleanField(
-        label=_("Also make a user of the registry"),
-        required=False,
-        help_text=_(
-            "Of the same name, when the link is used: the person is shown its password then, once, for docker login, "
-            "and acts with it here without typing it."
-        ),
-    )
     field_order = ("username", "full_name", "groups", "registry_user")
 
-    def __init__(self, data: Any, *, makes_registry_users: bool) -> None:
-        super().__init__(data)
-        if not makes_registry_users:
+    def __init__(self, data: Any = None, *, registry: Registry | None) -> None:
+        """`registry`: the one whose users are made here; None for none."""
+        super().__init__(data, initial={"registry_user": registry and registry.act_with == Registry.ActWith.OWN})
+        if registry is None:
             del self.fields["registry_user"]
 
     def clean_username(self) -> str:

@@ -21,8 +21,8 @@ class Standing:
     """As whom a person acts on a registry.
 
     `acts_as` is the name there ("" for nobody), `own` is None where the default credential is used, and says
-    how that of `group` stands where people act with a group's; `kept` says whether
-    a credential of theirs is stored, and `checked_at` when the registry last answered about it.
+    how that of `group` stands where people act with a group's; `kept` says whether a credential of theirs is stored,
+    and `checked_at` when the registry last answered about it, or about that of the group.
     """
 
     registry: Registry
@@ -81,7 +81,7 @@ def _standing(user: User, registry: Registry, row: Credential | None) -> Standin
         own=own,
         group=acting.group,
         kept=row is not None,
-        checked_at=row.checked_at if row else None,
+        checked_at=acting.kept.checked_at if acting.kept else row.checked_at if row else None,
     )
 
 

@@ -10,8 +10,9 @@ import datetime as dt
 from enum import StrEnum
 
 from django.contrib.auth.models import Group
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from dashboard.models import AuditEntry, Credential, Registry, User
 from dashboard.models.encryption import SecretUnreadable
@@ -84,12 +85,13 @@ def follow(*, registry: Registry, username: str, password: str) -> list[str]:
 
 def refuse(*, registry: Registry, username: str) -> None:
     """Whatever credential of that name is kept is refused from now on: its user was switched off or removed."""
-    _of_name(registry, username).update(state=Credential.State.REFUSED, checked_at=timezone.now())
+    rows = Credential.objects.filter(registry=registry, origin=registry.origin, username=username)
+    rows.update(state=Credential.State.REFUSED, checked_at=timezone.now())
     access.forget_name(registry, username)
 
 
 def ask_about(*, registry: Registry, username: str, actor: Actor) -> None:
-    """Asks about the kept credentials of that name, whose user was switched on again: at most MAX_SECRETS passwords."""
+    """Asks about the kept credentials of a name that was switched on again: at most MAX_SECRETS passwords of it."""
     verdicts: dict[str, Verdict] = {}
     for row in _of_name(registry, username):
         try:
@@ -103,14 +105,28 @@ def ask_about(*, registry: Registry, username: str, actor: Actor) -> None:
 
 
 def owner_of(row: Credential) -> str:
-    """Whose a kept credential is, for the audit: a user name, or a group's with a word before it."""
-    return row.user.get_username() if row.user else f"group {row.group}"
+    """Whose a kept credential is: a user name, or that of a group with a word before it."""
+    return row.user.get_username() if row.user else _("group %(name)s") % {"name": row.group}
+
+
+def owners(registry: Registry) -> dict[str, list[str]]:
+    """Whose credentials are kept, by their names on the registry."""
+    found: dict[str, list[str]] = {}
+    for row in _here(registry):
+        found.setdefault(row.username, []).append(owner_of(row))
+    return found
+
+
+def _here(registry: Registry) -> QuerySet[Credential]:
+    """Those that are bound to where the registry is now, people before groups."""
+    rows = Credential.objects.filter(registry=registry, origin=registry.origin)
+    return rows.select_related("registry", "user", "group").order_by(
+        F("group__name").asc(nulls_first=True), "user__username"
+    )
 
 
 def _of_name(registry: Registry, username: str) -> QuerySet[Credential]:
-    """Those that are bound to where the registry is now."""
-    rows = Credential.objects.filter(registry=registry, origin=registry.origin, username=username)
-    return rows.select_related("registry", "user", "group").order_by("user__username", "group__name", "pk")
+    return _here(registry).filter(username=username)
 
 
 def _again(rows: QuerySet[Credential], actor: Actor) -> Verdict | None:

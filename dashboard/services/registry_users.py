@@ -27,7 +27,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
-from dashboard.models import AuditEntry, Credential, Registry, User
+from dashboard.models import AuditEntry, Registry, User
 from dashboard.registry import htpasswd
 from dashboard.registry.htpasswd import PasswordFile, Refused, RegistryUser
 
@@ -74,7 +74,7 @@ class FileProblem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The file as it was read. `seen` stands for this very content; `people` are dashboard users by registry user."""
+    """The file as it was read. `seen` stands for this very content; `people`: whose credential is kept, by its name."""
 
     users: Sequence[RegistryUser]
     malformed: Sequence[int]
@@ -121,7 +121,7 @@ def shown(registry: Registry) -> Shown:
         parsed = found.parsed()
     except Refused:
         raise FileProblem(UNREADABLE) from None
-    return Shown(parsed.users(), parsed.malformed, found.seen, _people(registry))
+    return Shown(parsed.users(), parsed.malformed, found.seen, credential_checks.owners(registry))
 
 
 def problem() -> str:
@@ -212,14 +212,6 @@ def map_to(*, registry: Registry, user: User, name: str, seen: str | None, actor
         return Written(name, verdict, password if told else "")
     _change(lambda file: file.remove(name), registry, REMOVED, name, None, actor)
     return Written(name, verdict)
-
-
-def _people(registry: Registry) -> dict[str, list[str]]:
-    rows = Credential.objects.filter(registry=registry, origin=registry.origin).select_related("user", "group")
-    found: dict[str, list[str]] = {}
-    for row in rows.order_by("user__username", "group__name"):
-        found.setdefault(row.username, []).append(credential_checks.owner_of(row))
-    return found
 
 
 def _hashed(password: str) -> tuple[str, str]:

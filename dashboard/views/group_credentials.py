@@ -28,7 +28,7 @@ from .pages import actor, for_administrators_of_it, render_page, row_id
 @for_administrators_of_it
 @confirmed_to_change
 def group_credentials(request: HttpRequest, slug: str) -> HttpResponse:
-    """The groups and how their credentials stand; one is set, removed (`remove`), asked about again (`check`)."""
+    """The groups and how their credentials stand; one is set, removed (`remove`), asked about (`check`)."""
     registry = get_object_or_404(Registry, slug=slug)
     if request.method == "POST" and "remove" in request.POST:
         return _remove(request, registry)

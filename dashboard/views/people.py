@@ -12,9 +12,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard.contexts import people as contexts
-from dashboard.contexts.registry_users import why_not
 from dashboard.forms.people import NewPersonForm, PersonForm
-from dashboard.models import User
+from dashboard.models import Registry, User
 from dashboard.services import invitations, people_list, registry_welcome
 from dashboard.services import people as services
 
@@ -38,26 +37,33 @@ def listed(request: HttpRequest) -> HttpResponse:
 def new(request: HttpRequest) -> HttpResponse:
     """Somebody is invited: the answer shows the link, once."""
     registry = registry_welcome.registry_of_users()
-    form = NewPersonForm(request.POST if request.method == "POST" else None, makes_registry_users=registry is not None)
-    wanted = form.is_valid() and form.cleaned_data.get("registry_user", False)
-    if wanted and registry and (code := registry_welcome.hindrance(registry, form.cleaned_data["username"])):
-        form.add_error("registry_user", why_not(code))
-    if form.is_valid():
-        found = form.cleaned_data
-        try:
-            user, made = services.invite(
-                username=found["username"],
-                full_name=found["full_name"],
-                groups=found["groups"],
-                registry_user=found["username"] if wanted else "",
-                actor=actor(request),
-            )
-        except services.PersonRefused as refused:
-            form.add_error("username", contexts.refusal(refused.code))
-        else:
-            return _page(request, user, link=contexts.new_link(user, made))
+    form = NewPersonForm(request.POST if request.method == "POST" else None, registry=registry)
+    if form.is_valid() and (answer := _invite(request, form, registry)):
+        return answer
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
-    return render_page(request, "person_new.html", {"form": form}, status=status)
+    context = {"form": form, "host": registry.public_host if registry else ""}
+    return render_page(request, "person_new.html", context, status=status)
+
+
+def _invite(request: HttpRequest, form: NewPersonForm, registry: Registry | None) -> HttpResponse | None:
+    """The page with the link; None where the form has an error then."""
+    found = form.cleaned_data
+    wish = found["username"] if registry and found["registry_user"] else ""
+    if registry and wish and (code := registry_welcome.hindrance(registry, wish)):
+        form.add_error("registry_user", contexts.hindrance(code))
+        return None
+    try:
+        user, made = services.invite(
+            username=found["username"],
+            full_name=found["full_name"],
+            groups=found["groups"],
+            actor=actor(request),
+            registry_user=wish,
+        )
+    except services.PersonRefused as refused:
+        form.add_error("username", contexts.refusal(refused.code))
+        return None
+    return _page(request, user, link=contexts.new_link(user, made))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -140,7 +146,8 @@ def _page(
             messages.success(request, _("%(name)s was changed.") % {"name": user.get_username()})
             return redirect("person", pk=user.pk)
     oneself = cast(Request, request).user.pk == user.pk
-    page = contexts.person_page(people_list.people([user])[0], oneself=oneself)
+    wish = invitations.registry_user_with(user)
+    page = contexts.person_page(people_list.people([user])[0], oneself=oneself, registry_user=wish)
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
     response = render_page(request, "person.html", {"page": page, "form": form, "link": link}, status=status)
     if link is not None:

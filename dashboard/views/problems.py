@@ -114,14 +114,7 @@ def _ask(request: HttpRequest, access: Access) -> HttpResponse:
 def _refused_meanwhile(access: Access) -> str:
     names = {"registry": access.registry, "name": access.acting.name, "group": access.acting.group}
     if access.acting.acting_with == ActingWith.GROUP:
-        return _(
-            "%(registry)s no longer accepts the password of %(name)s, the credential of your group %(group)s. "
-            "An administrator has to enter it again."
-        ) % names  # fmt: skip
-    return (
-        _(
-            "%(registry)s no longer accepts the password of %(name)s, your own credential. "
-            "Enter it again on the account page."
-        )
-        % names
-    )
+        text = _("%(registry)s no longer accepts the password of %(name)s, the credential of your group %(group)s.")
+        return text % names + " " + _("An administrator has to enter it again.")
+    text = _("%(registry)s no longer accepts the password of %(name)s, your own credential.")
+    return text % names + " " + _("Enter it again on the account page.")

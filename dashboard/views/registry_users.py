@@ -138,7 +138,7 @@ def _done(request: HttpRequest, registry: Registry, written: Written, text: str)
     """Back to the list; but a generated password is shown at once, in this answer alone."""
     if written.password:
         return _page(request, registry, {"made": contexts.new_password(written)})
-    messages.success(request, text)
+    messages.success(request, " ".join(filter(None, [text, contexts.said_of_following(written)])))
     if said := contexts.said_of(written):
         messages.add_message(request, getattr(messages, said.level.upper()), said.text)
     return redirect(contexts.users_url(registry))

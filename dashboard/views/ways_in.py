@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from dashboard.contexts.welcome import not_made, welcome_page
+from dashboard.contexts import registry_welcome as contexts
 from dashboard.forms.people import NewPasswordForm, SetUpForm
 from dashboard.models import Invitation, Registry, User
 from dashboard.services import invitations, registry_welcome, set_up
@@ -29,7 +29,10 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_not_required
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
-    """The person of a link sets a password and is signed in; 404 for no link of ours, 410 for one that was used."""
+    """The person of a link sets a password and is signed in; 404 for no link of ours, 410 for one that was used.
+
+    Perhaps with a user of the registry, made in the same step.
+    """
     found = invitations.look_up(token)
     if found is None or not invitations.is_open(found):
         return _private(_no_longer(request, HTTPStatus.GONE if found else HTTPStatus.NOT_FOUND))
@@ -40,16 +43,29 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         except invitations.NoLonger:
             return _private(_no_longer(request, HTTPStatus.GONE))
         login(request, user, backend=BACKEND)
-        messages.success(request, _("Your password is set, and you are signed in."))
         return _private(_welcome(request, user, found.registry_user))
     context = {
         "form": form,
         "person": found.user,
         "is_invitation": found.kind == Invitation.Kind.INVITE,
         "until": found.expires_at,
+        "registry_user": found.registry_user,
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
     return _private(render_page(request, "invitation.html", context, status=status))
+
+
+def _welcome(request: HttpRequest, user: User, registry_user: str) -> HttpResponse:
+    """On to the pages; with a user of the registry that comes along, first its password, in this answer alone."""
+    welcome = (
+        registry_welcome.make(user=user, name=registry_user, address=client_address(request)) if registry_user else None
+    )
+    if welcome is not None and welcome.registry is not None and welcome.password:
+        return render_page(request, "registry_welcome.html", {"page": contexts.welcome_page(welcome.registry, welcome)})
+    messages.success(request, _("Your password is set, and you are signed in."))
+    if welcome is not None:
+        messages.warning(request, contexts.not_made(welcome))
+    return redirect("home")
 
 
 @sensitive_post_parameters("code", "password", "again")
@@ -69,16 +85,6 @@ def first_start(request: HttpRequest) -> HttpResponse:
             return redirect("status", slug=registry.slug) if registry else redirect("home")
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
     return _private(render_page(request, "set_up.html", {"form": form}, status=status))
-
-
-def _welcome(request: HttpRequest, user: User, wish: str) -> HttpResponse:
-    """The registry user that comes with an invitation, shown this once; else, or if it could not be made, on."""
-    made = registry_welcome.make(user=user, name=wish, address=client_address(request)) if wish else None
-    if made is not None and made.password and made.registry is not None:
-        return render_page(request, "welcome.html", {"page": welcome_page(made.registry, made.name, made.password)})
-    if made is not None:
-        messages.warning(request, not_made(made))
-    return redirect("home")
 
 
 def _administrator(request: HttpRequest, form: SetUpForm) -> User | None:

@@ -11,17 +11,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from dashboard.models import Credential, DeletionItem, Registry, Role, User
+from dashboard.models import AuditEntry, Credential, DeletionItem, Registry, Role, User
 from dashboard.registry import errors, htpasswd
 from dashboard.registry.auth import Credential as ClientCredential
 from dashboard.registry.client import RegistryClient
 from dashboard.registry.references import parse_repository
-from dashboard.services import access, connections, people, registry_users
+from dashboard.services import access, connections, registry_users
 from dashboard.services.audit import Actor
 from tests.conftest import PASSWORD
 from tests.support.deleting import Desk
@@ -31,7 +32,7 @@ from tests.support.people import let
 from tests.support.receivers import Hook, hook
 from tests.support.registries import Kind, RunningRegistry, binary, missing, start_registry
 from tests.support.tls import make_certificates
-from tests.views.page import look, page_of
+from tests.views.page import look, page_of, send
 
 APP = parse_repository("team/app")
 ROBOT = ClientCredential("robot", "robots-secret")
@@ -202,7 +203,8 @@ def test_a_password_that_changed_elsewhere_leads_to_one_question(place: Place, a
     for address in (tags, "/registries/default/", f"{tags}-/delete/?tag=1.0"):
         page = look(browser, address, 403)
         assert page.text("section.state h2") == f"What is your name and password on {place.running.host}?"
-        assert "no longer accepts the password of alice , your own credential" in page.text("section.state p")
+        assert "no longer accepts the password of alice" in page.text("section.state p")
+    assert Credential.objects.get().state == Credential.State.REFUSED
     answer = browser.post(
         "/account/credentials/default/", {"username": "alice", "password": "her own choice"}, follow=True
     )
@@ -212,19 +214,38 @@ def test_a_password_that_changed_elsewhere_leads_to_one_question(place: Place, a
 
 
 @skopeo_is_here
-def test_one_link_gives_a_new_colleague_both(place: Place) -> None:
-    _user, made = people.invite(username="nina", full_name="", groups=[], registry_user="nina", actor=BY)
-    assert "nina" not in place.file.read_text()
-    browser = Client()
-    welcome = page_of(browser.post(f"/invitations/{made.token}/", {"password": PASSWORD, "again": PASSWORD}), 200)
-    password = welcome.text("#password")
-    assert place.login("nina", password)
-    assert not place.login("nina", PASSWORD)
-    nina = User.objects.get(username="nina")
-    let(nina, Role.READER)
-    tags = f"/registries/default/{APP}/"
-    assert "latest" in look(browser, tags).text("main")
-    registry_users.set_password(registry=place.row, name="nina", password="changed here", seen=place.seen(), actor=BY)
+def test_one_link_is_enough_for_somebody_new_and_stays_enough(
+    place: Place, as_admin: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Invited with one link, signed in at both, and never asked again until the password changes behind our back."""
+    caplog.set_level("DEBUG")
+    shown = send(as_admin, "/settings/people/new/", 200, username="erin", registry_user="on")
+    link = urlsplit(shown.text("#link")).path
+    let(User.objects.get(username="erin"), Role.READER)
+    assert "erin" not in place.file.read_text()
+    browser, said = Client(), []
+    password = send(browser, link, 200, password=PASSWORD, again=PASSWORD).text("#password")
+    assert place.login("erin", password)
+    tags, users = f"/registries/default/{APP}/", "/settings/registries/default/users/"
+    said.append(look(browser, tags).html)
+    assert "latest" in said[0]
+
+    made = send(as_admin, users, 200, action="password", name="erin", password="", seen=place.seen())
+    assert "It is kept here as the credential of erin, who need do nothing." in made.text("main")
+    changed = made.text("#password")
+    assert not place.login("erin", password)
+    assert place.login("erin", changed)
+    said += [look(browser, page).html for page in (tags, "/registries/default/", f"{tags}-/tags/latest/", "/account/")]
+    assert "accepted as erin , your own credential" in look(browser, "/account/").text("table.accounts")
+
+    file = htpasswd.parse(place.file.read_text()).set_hash("erin", htpasswd.hash_password("by hand", cost=4))
+    place.file.write_text(file.text)
     access.forget()
-    assert "latest" in look(browser, tags).text("main"), "what is kept here follows"
-    assert place.login("nina", "changed here")
+    for address in (tags, "/registries/default/", f"{tags}-/tags/latest/"):
+        page = look(browser, address, 403)
+        assert page.links("section.state a") == {"Enter it again": "/account/credentials/default/"}
+        said.append(page.html)
+    said += [look(as_admin, address).html for address in (users, "/settings/people/", "/registries/default/-/status/")]
+    said += [caplog.text, str(list(AuditEntry.objects.values())), str(list(Credential.objects.values()))]
+    for secret in (password, changed):
+        assert not any(secret in text for text in said), "in that one answer alone"

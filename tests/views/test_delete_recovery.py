@@ -252,7 +252,7 @@ def test_the_credential_that_began_it_finishes_it_or_it_waits() -> None:
             fake.fail_next(r"PUT /v2/team/app/manifests/going", exception="timeout")
             row = desk.begin(made)
             assert (row.acted_with, row.acted_as) == ("own", "deleter")
-            credentials.remove(user=desk.user, registry=desk.registry, actor=Actor("x"))
+            credentials.remove(user=desk.user, registry=desk.registry, actor=Actor("admin"))
             fake.forget_requests()
             recover_all()
             row.refresh_from_db()

@@ -5,15 +5,20 @@ from __future__ import annotations
 import base64
 import datetime as dt
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.db import connection
 from django.test import Client, override_settings
+from django.utils import timezone
 
-from dashboard.models import Credential, Registry, User
-from dashboard.services import connections, credentials
+from dashboard.contexts.activity_words import deed
+from dashboard.models import AuditEntry, Credential, Registry, User
+from dashboard.services import access as gate
+from dashboard.services import connections, credential_checks, credentials
+from dashboard.services.audit import Actor
 from tests.fake_registry import FakeRegistry
 
 from .page import Page, look, page_of, send, words
@@ -85,8 +90,24 @@ def asks(page: Page) -> str:
     """The page is the one question; its explanation."""
     assert page.text("h1") == "registry.test:5000"
     assert page.text("section.state h2") == QUESTION
-    assert list(page.links("section.state a").values()) == [FORM]
-    return page.text("section.state p")
+    said = page.text("section.state p")
+    button = "Enter it again" if "no longer accepts" in said else "Enter your credential"
+    assert page.links("section.state a") == {button: FORM}
+    return said
+
+
+@contextmanager
+def the_verdict_is(verdict: credentials.Verdict) -> Iterator[list[str]]:
+    """Within it, this is what comes of asking about a credential; the names that were asked about."""
+    asked: list[str] = []
+
+    def verify(*, username: str, **_others: object) -> credentials.Verdict:
+        asked.append(username)
+        return verdict
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(credentials, "verify", verify)
+        yield asked
 
 
 def give(client: Client, username: str = "ada", password: str = SECRET, status: int = 302) -> Page:
@@ -266,6 +287,96 @@ def test_password_changed_on_the_registry_asks_for_the_new_one(
     people["ada"] = "another"
     assert "no longer accepts the password of ada , your own credential" in asks(look(browser, HOME, 403))
     assert "robot" not in users(fake)
+
+
+def tries(fake: FakeRegistry) -> int:
+    """How often the registry was asked as ada."""
+    return sum(request.user == "ada" for request in fake.requests)
+
+
+def test_a_refusal_is_verified_once_and_then_nothing_is_tried(
+    browser: Client, fake: FakeRegistry, people: dict[str, str]
+) -> None:
+    give(browser)
+    before = Credential.objects.get().checked_at
+    people["ada"] = "another"
+    gate.forget()
+    fake.forget_requests()
+    look(browser, APP, 403)
+    assert tries(fake) == 2, "the page's own, and one to be sure"
+    row = Credential.objects.get()
+    assert (row.state, row.checked_at > before) == ("refused", True)
+    entry = AuditEntry.objects.get(code="credential-refused")
+    assert (entry.user, entry.reason, entry.registry) == ("jonas", "ada (jonas)", "default")
+    assert "was refused with a kept credential" in deed(entry, done=True)
+    for address in (HOME, APP, f"{APP}-/tags/1.0/", f"{HOME}-/storage/"):
+        asks(look(browser, address, 403))
+    send(browser, FORM, action="verify")
+    assert "less than a minute ago, and was not asked again" in look(browser, "/account/").text(".notice.danger")
+    assert tries(fake) == 2, "registries lock accounts"
+    give(browser, password="another")
+    assert look(browser, HOME).texts("table.repos .name") == ["team/ app"]
+
+
+def test_a_registry_that_cannot_be_asked_again_leaves_it_as_it_is_for_a_minute(
+    browser: Client, fake: FakeRegistry, people: dict[str, str]
+) -> None:
+    give(browser)
+    people["ada"] = "another"
+    gate.forget()
+    with the_verdict_is(credentials.Verdict(accepted=False)) as asked:
+        for _ in range(3):
+            asks(look(browser, HOME, 403))
+        assert (Credential.objects.get().state, len(asked)) == ("accepted", 1)
+        Credential.objects.update(asked_again_at=timezone.now() - dt.timedelta(seconds=61))
+        asks(look(browser, HOME, 403))
+        assert len(asked) == 2
+
+
+def test_a_password_that_is_right_after_all_is_no_question(
+    browser: Client, fake: FakeRegistry, people: dict[str, str]
+) -> None:
+    """Another process kept the new one; what this one remembers of the name is from before."""
+    give(browser)
+    people["ada"] = "another"
+    with the_verdict_is(credentials.Verdict(accepted=False)):
+        asks(look(browser, HOME, 403))
+    row = Credential.objects.get()
+    row.set_secret("another")
+    row.asked_again_at = None
+    row.save()
+    page = look(browser, HOME, 302)
+    assert page.headers["Location"] == HOME
+    assert look(browser, HOME).texts("table.repos .name") == ["team/ app"]
+
+
+def test_one_that_was_entered_meanwhile_is_not_marked(browser: Client, jonas: User, own: Registry) -> None:
+    give(browser)
+    acting = connections.acting(user=jonas, registry=own)
+    Credential.objects.update(encrypted_secret="of another password")
+    with the_verdict_is(credentials.Verdict(accepted=False, refused=True)):
+        assert credential_checks.after_refusal(acting=acting, actor=Actor("jonas")) == "unknown"
+    assert Credential.objects.get().state == "accepted"
+
+
+def test_a_fragment_takes_the_whole_page_to_the_question(
+    browser: Client, fake: FakeRegistry, people: dict[str, str]
+) -> None:
+    give(browser)
+    people["ada"] = "another"
+    gate.forget()
+    response = browser.get(HOME, headers={"HX-Request": "true"})
+    assert response.headers["HX-Redirect"] == HOME
+    asks(look(browser, HOME, 403))
+
+
+def test_the_status_page_says_itself_that_it_is_refused(
+    browser: Client, fake: FakeRegistry, people: dict[str, str]
+) -> None:
+    give(browser)
+    people["ada"] = "another"
+    assert "Refused" in words(look(browser, f"{HOME}-/status/").row("Authentication"))
+    assert Credential.objects.get().state == "refused"
 
 
 def test_secret_is_not_sent_to_where_the_registry_moved(browser: Client, fake: FakeRegistry, own: Registry) -> None:

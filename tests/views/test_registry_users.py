@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
 from django.core.checks import run_checks
 from django.test import Client, override_settings
@@ -218,6 +219,65 @@ def test_one_step_makes_a_registry_user_for_somebody_whose_password_nobody_sees(
     assert "There is a user of that name already." in page.text("#map_username_error")
     page = act(browser, "map", 422, person="4711")
     assert page.has("#map_person_error")
+
+
+def test_kept_credentials_follow_a_password_that_is_changed_here(
+    browser: Client, registry: Registry, as_jonas: Client, jonas: User, maria: User
+) -> None:
+    Registry.objects.update(act_with=Registry.ActWith.OWN)
+    for row in (Credential(user=jonas), Credential(group=Group.objects.create(name="Team"))):
+        row.registry = registry
+        credentials.keep_in(row, "ada", SECRET)
+    elsewhere = credentials.store(user=maria, registry=registry, username="ada", password=SECRET)
+    Credential.objects.filter(pk=elsewhere.pk).update(origin="http://before.test")
+    assert "jonas, group Team. A new password" in look(browser, f"{USERS}?user=ada").text("#user")
+    act(browser, "password", name="ada", password="quite another one")
+    page = look(browser, USERS)
+    assert "It is kept here as the credential of jonas, group Team, who need do nothing." in page.text("main")
+    assert "quite another one" not in page.html
+    assert [row.secret() for row in Credential.objects.order_by("pk")] == [
+        "quite another one",
+        "quite another one",
+        SECRET,
+    ]
+    assert audited()[-1] == ("done", "credentials-followed", "ada → jonas, group Team")
+    look(as_jonas, "/registries/default/")
+    page = act(browser, "password", 200, name="ada", password="")
+    assert "kept here as the credential of jonas" in page.text(".token-made")
+    assert Credential.objects.get(user=jonas).secret() == page.text("#password")
+
+
+def test_no_credential_follows_what_the_registry_does_not_accept(
+    browser: Client, registry: Registry, jonas: User, file: Path, tmp_path: Path
+) -> None:
+    credentials.store(user=jonas, registry=registry, username="ada", password=SECRET)
+    other = tmp_path / "elsewhere" / "htpasswd"
+    other.parent.mkdir()
+    other.write_bytes(file.read_bytes())
+    with override_settings(HTPASSWD_FILE=str(other)):
+        act(browser, "password", name="ada", password="quite another one")
+    assert Credential.objects.get().secret() == SECRET
+
+
+def test_kept_credentials_of_a_user_who_is_switched_off_are_refused_at_once(
+    browser: Client, registry: Registry, as_jonas: Client, jonas: User, fake: FakeRegistry
+) -> None:
+    Registry.objects.update(act_with=Registry.ActWith.OWN)
+    row = credentials.store(user=jonas, registry=registry, username="ada", password=SECRET)
+    act(browser, "disable", name="ada")
+    row.refresh_from_db()
+    assert row.state == Credential.State.REFUSED
+    fake.forget_requests()
+    assert "no longer accepts the password of ada" in look(as_jonas, "/registries/default/", 403).text("main")
+    assert {request.user for request in fake.requests} == {""}
+    act(browser, "enable", name="ada")
+    look(as_jonas, "/registries/default/")
+    act(browser, "remove", name="ada", typed="ada")
+    row.refresh_from_db()
+    assert row.state == Credential.State.REFUSED
+    act(browser, "add", username="ada", password="of somebody new")
+    row.refresh_from_db()
+    assert (row.state, row.secret()) == (Credential.State.REFUSED, SECRET), "a new user of that name is another one"
 
 
 def test_what_the_registry_does_not_accept_is_taken_back(
