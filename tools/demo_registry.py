@@ -7,10 +7,15 @@ so that the unfinished upload of the demo stays.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import secrets
 import shlex
 import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,6 +104,18 @@ class DemoRegistry:
     def collects(self) -> Path:
         """The command that collects it: DASHBOARD_GC_COMMAND."""
         return self.directory / "gc-command"
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """From the choice of a port until the registry listens there: another start, of whatever checkout, waits for it."""
+    lock = Path(tempfile.gettempdir()) / f"strata-demo-{os.getuid()}.lock"
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def prepare(directory: Path, receiver: Receiver | None = None) -> DemoRegistry:

@@ -134,17 +134,19 @@ def _start_demo_registry(run: Run, supervisor: Supervisor) -> demo_registry.Demo
     program = packages.registry_for_demo()
     slug = run.environment.get("DASHBOARD_REGISTRY_SLUG") or "default"
     receiver = demo_registry.Receiver(f"http://{HOST}:{run.port}/events/{slug}/", run.read("DASHBOARD_EVENTS_TOKEN"))
-    demo = demo_registry.prepare(run.state / "demo", receiver)
     # Distribution takes every REGISTRY_ variable as an override of its configuration.
     environment = {name: value for name, value in run.given.items() if not name.startswith("REGISTRY_")}
     environment["OTEL_TRACES_EXPORTER"] = "none"
-    gate = [str(demo_registry.DEPLOY / "registry-gate"), str(demo.gate), str(program), str(demo.configuration)]
-    supervisor.start("demo registry", gate, environment)
-    supervisor.wait_until(
-        lambda: _answers(demo.port, "/v2/"),
-        seconds=20,
-        otherwise=f"The demo registry does not answer at {demo.url}; see {run.state / 'log' / 'demo-registry.log'}.",
-    )
+    log = run.state / "log" / "demo-registry.log"
+    with demo_registry.one_at_a_time():
+        demo = demo_registry.prepare(run.state / "demo", receiver)
+        gate = [str(demo_registry.DEPLOY / "registry-gate"), str(demo.gate), str(program), str(demo.configuration)]
+        supervisor.start("demo registry", gate, environment)
+        supervisor.wait_until(
+            lambda: _answers(demo.port, "/v2/"),
+            seconds=20,
+            otherwise=f"The demo registry does not answer at {demo.url}; see {log}.",
+        )
     point_at(run, demo)
     return demo
 

@@ -13,6 +13,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -77,6 +78,22 @@ def test_the_demo_registry_keeps_its_port_and_leaves_a_taken_one(tmp_path: Path)
         second = demo_registry.prepare(tmp_path)
     assert second.port != first.port
     assert demo_registry.prepare(tmp_path).port == second.port, "the new one is kept"
+
+
+def test_one_start_waits_for_the_port_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    began = threading.Event()
+
+    def second() -> None:
+        with demo_registry.one_at_a_time():
+            began.set()
+
+    with demo_registry.one_at_a_time():
+        other = threading.Thread(target=second)
+        other.start()
+        assert not began.wait(0.2)
+    assert began.wait(10)
+    other.join()
 
 
 # --- Finding programs
