@@ -59,7 +59,6 @@ class ProblemPages:
         match = request.resolver_match
         if response.status_code != HTTPStatus.OK or (match is not None and match.url_name in _SAYS_ITSELF):
             return response
-        response.close()
         return HttpResponseClientRedirect(request.get_full_path()) if is_fragment(request) else _ask(request, access)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
