@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from dashboard.models import AccessRule, Registry, Role, User
 from dashboard.registry import patterns
-from dashboard.services.access_rules import EXISTS, MAX_RULES, OUTSIDE, TOO_MANY, VISITORS, Reason, Seen
+from dashboard.services.access_rules import EXISTS, MAX_RULES, OUTSIDE, ROLE, TOO_MANY, VISITORS, Reason, Seen
 from dashboard.services.administration import Administration
 
 from . import links
@@ -22,12 +22,13 @@ MEANINGS = {
     Role.READER: gettext_lazy("sees the repositories and pulls"),
     Role.DEVELOPER: gettext_lazy("also gives tags and moves them"),
     Role.MAINTAINER: gettext_lazy("also deletes, restores and protects tags"),
-    Role.ADMINISTRATOR: gettext_lazy("also gives access; of a whole registry, also collects garbage"),
+    Role.ADMINISTRATOR: gettext_lazy("also gives those roles; of a whole registry, also collects garbage"),
 }
 _REFUSALS = {
     EXISTS: (None, gettext_lazy("There is that rule already, or one that gives more.")),
     TOO_MANY: (None, gettext_lazy("There are %(n)s rules, the most that is possible. Groups need fewer.")),
     OUTSIDE: ("pattern", gettext_lazy("That is not all within what you administer.")),
+    ROLE: ("role", gettext_lazy("Only administrators of everything make administrators.")),
     VISITORS: ("who", gettext_lazy("Only administrators of everything let visitors in.")),
 }
 
@@ -47,6 +48,7 @@ class RuleLine:
     everywhere: bool
     registry: str
     words: str
+    removable: bool
     created_at: dt.datetime
     created_by: str
 
@@ -107,7 +109,7 @@ class CheckPage:
 def rules_page(rules: Iterable[AccessRule], administration: Administration) -> RulesPage:
     """The view model of the rules."""
     return RulesPage(
-        lines=[_rule_line(rule) for rule in rules],
+        lines=[_rule_line(rule, removable=administration.may_take(rule)) for rule in rules],
         within=_within(administration),
         roles=[(str(role.label), str(MEANINGS[role])) for role in Role],
         check_url=reverse("access-check"),
@@ -180,7 +182,7 @@ def _whom(rule: AccessRule) -> str:
     return rule.subject or str(rule.get_who_display())
 
 
-def _rule_line(rule: AccessRule) -> RuleLine:
+def _rule_line(rule: AccessRule, *, removable: bool) -> RuleLine:
     role, meaning = _role(Role(rule.role))
     return RuleLine(
         pk=rule.pk,
@@ -194,6 +196,7 @@ def _rule_line(rule: AccessRule) -> RuleLine:
         everywhere=rule.pattern == patterns.EVERY,
         registry=str(rule.registry or ""),
         words=in_words(rule),
+        removable=removable,
         created_at=rule.created_at,
         created_by=legible(rule.created_by, 150),
     )

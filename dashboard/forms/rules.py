@@ -109,6 +109,9 @@ class AccessRuleForm(forms.Form):
         registry.queryset = administration.registries()
         registry.required = not administration.every_registry
         registry.empty_label = _("every registry") if administration.every_registry else None
+        role = self.fields["role"]
+        assert isinstance(role, forms.TypedChoiceField)
+        role.choices = [choice for choice in Role.choices if administration.may_give(Role(choice[0]))]
         self.fields["pattern"].initial = administration.scopes[0].pattern
 
     def clean_pattern(self) -> str:

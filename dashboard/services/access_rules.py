@@ -19,14 +19,14 @@ from .audit import Actor
 
 MAX_RULES = 1000
 MAX_SEEN = 500
-EXISTS, TOO_MANY, OUTSIDE, VISITORS = "exists", "too-many", "outside", "visitors"
+EXISTS, TOO_MANY, OUTSIDE, VISITORS, ROLE = "exists", "too-many", "outside", "visitors", "role"
 ADDED, REMOVED = "access-added", "access-removed"
 """Codes in the audit."""
 
 
 class RuleRefused(Exception):
-    """A rule was not added. `code`: EXISTS, TOO_MANY, OUTSIDE (of what its giver administers), VISITORS (whom only
-    administrators of everything let in).
+    """A rule was not added. `code`: EXISTS, TOO_MANY, OUTSIDE (of what its giver administers), VISITORS, ROLE (whom
+    only administrators of everything let in; which only they give).
     """
 
     def __init__(self, code: str) -> None:
@@ -71,7 +71,7 @@ def listed() -> QuerySet[AccessRule]:
 
 
 def listed_for(administration: Administration) -> list[AccessRule]:
-    """The rules that somebody may change: those that lie wholly within what he administers."""
+    """The rules that lie wholly within what somebody administers."""
     return [rule for rule in listed() if administration.holds_rule(rule)]
 
 
@@ -81,6 +81,8 @@ def add(wanted: Wanted, *, administration: Administration, actor: Actor) -> Acce
         raise RuleRefused(OUTSIDE)
     if wanted.who == AccessRule.Who.VISITORS and not administration.everything:
         raise RuleRefused(VISITORS)
+    if not administration.may_give(wanted.role):
+        raise RuleRefused(ROLE)
     if AccessRule.objects.count() >= MAX_RULES:
         raise RuleRefused(TOO_MANY)
     same = {
@@ -105,7 +107,7 @@ def remove(*, pk: int, administration: Administration, actor: Actor) -> AccessRu
     """Removes a rule, and says so in the audit; None where there is none (any more) that this person may change."""
     with transaction.atomic():
         rule = listed().select_for_update(of=("self",)).filter(pk=pk).first()
-        if rule is None or not administration.holds_rule(rule):
+        if rule is None or not administration.may_take(rule):
             return None
         _record(rule, REMOVED, actor)
         AccessRule.objects.filter(pk=rule.pk).delete()

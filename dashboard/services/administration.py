@@ -1,7 +1,8 @@
 """What somebody administers: everything, or the repositories of some patterns, each on one registry or on every one.
 
 Whoever administers a scope gives and takes access within it, and nowhere else: a rule is within it if it lies in it
-wholly. So nobody can widen what he administers.
+wholly. Administrators themselves are made by administrators of everything alone. So nobody can widen what he
+administers, keep it when it is taken, or take it from somebody beside him.
 """
 
 from __future__ import annotations
@@ -57,8 +58,16 @@ class Administration:
         return any(scope.holds(registry, pattern) for scope in self.scopes)
 
     def holds_rule(self, rule: AccessRule) -> bool:
-        """Whether a rule lies wholly within one scope."""
+        """Whether a rule lies wholly within one scope: then it is shown."""
         return self.holds(rule.registry_id, rule.pattern)
+
+    def may_take(self, rule: AccessRule) -> bool:
+        """Whether this person may take it away."""
+        return self.holds_rule(rule) and self.may_give(Role(rule.role))
+
+    def may_give(self, role: Role) -> bool:
+        """Whether this person may give that role anywhere."""
+        return self.everything or (self.something and role < Role.ADMINISTRATOR)
 
     def registries(self) -> QuerySet[Registry]:
         """The registries that something of it is on."""

@@ -194,6 +194,7 @@ def test_who_administers_a_part_sees_gives_and_takes_what_is_within_it(
         assert outside not in page.text("main"), outside
     assert page.texts("#id_who option") == ["a user", "a group", "everybody who signs in"]
     assert page.texts("#id_registry option") == ["registry.test:5000"]
+    assert page.texts("#id_role option") == ["reader", "developer", "maintainer"]
     assert page.attributes("#id_pattern", "value") == ["team-a/**"]
     send(as_maria, RULES, 302, **given(narrow))
     rule = AccessRule.objects.latest("pk")
@@ -214,6 +215,8 @@ def test_who_administers_a_part_sees_gives_and_takes_what_is_within_it(
         ({"pattern": "team-a"}, "That is not all within what you administer."),
         ({"pattern": "team-a*/**"}, "That is not all within what you administer."),
         ({"pattern": "prod/api", "role": "1"}, "That is not all within what you administer."),
+        ({"role": "4"}, "Select a valid choice"),
+        ({"role": "4", "name": "maria"}, "Select a valid choice"),
         ({"registry": ""}, "This field is required."),
         ({"registry": "other"}, "Select a valid choice"),
         ({"who": "visitors", "name": "", "role": "1"}, "Select a valid choice"),
@@ -228,6 +231,15 @@ def test_nobody_widens_what_he_administers(
     page = send(as_maria, RULES, 422, **given(narrow, **fields))
     assert error in page.text("form.settings-form")
     assert AccessRule.objects.count() == before
+
+
+def test_an_administrator_beside_him_stays(narrow: Registry, as_maria: Client, jonas: User) -> None:
+    peer = let(jonas, Role.ADMINISTRATOR, "team-a/**", registry=narrow)
+    page = look(as_maria, RULES)
+    assert len(rows(page)) == 3
+    assert len(page.attributes(".rules button", "value")) == 1, "of the rules shown one is no administrator's"
+    send(as_maria, RULES, remove=str(peer.pk))
+    assert AccessRule.objects.filter(pk=peer.pk).exists()
 
 
 def test_rules_that_reach_outside_are_not_his_to_take(narrow: Registry, as_maria: Client) -> None:

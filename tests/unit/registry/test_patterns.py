@@ -58,5 +58,30 @@ def test_what_covers_another_matches_all_of_it(pattern: str, other: str, name: s
         assert matches(pattern, name)
 
 
+@given(st.data())
+def test_what_is_cut_out_of_a_pattern_is_covered_by_it(data: st.DataObject) -> None:
+    """The inner one is drawn from the outer one, and the name from the inner: so that they do cover each other."""
+    outer = data.draw(PATTERNS)
+    inner = narrowed(data, outer)
+    name = narrowed(data, inner).replace("*", "")
+    assert covers(outer, inner), (outer, inner)
+    if matches(inner, name):
+        assert matches(outer, name)
+
+
+def narrowed(data: st.DataObject, pattern: str) -> str:
+    """A pattern that is somewhere narrower: a star filled in, `**` replaced by a part or two."""
+    parts: list[str] = []
+    for part in pattern.split("/"):
+        before, star, after = part.partition("*")
+        if part == "**":
+            parts += data.draw(st.sampled_from([["**"], ["a"], ["b*", "**"], ["*"], ["a-1", "b"]]))
+        elif star:
+            parts.append(before + data.draw(st.sampled_from(["*", "x", "x*", "*y", "x*y"])) + after)
+        else:
+            parts.append(part)
+    return "/".join(parts)
+
+
 def test_no_pattern_makes_it_try_for_ever() -> None:
     assert not matches("/".join(["a*a"] * 60), "/".join(["a" * 3] * 59 + ["b"]))
