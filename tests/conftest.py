@@ -24,10 +24,10 @@ from tests.support.people import let
 
 PASSWORD = "a password that is long enough"
 ANY_DATABASE = (
-    "blob", "confirm", "delete_faults", "every_page", "health", "hostile", "image", "image_around",
-    "image_configuration", "image_index", "image_kinds", "image_layers", "oidc", "own_credentials", "point",
-    "problems", "proxy_sign_in", "registry_sign_in", "settings_registries", "sign_in", "status", "storage_bucket",
-    "token_registry", "uploads",
+    "access_matrix", "blob", "canary", "confirm", "delete_faults", "every_page", "group_credentials", "health",
+    "hostile", "image", "image_around", "image_configuration", "image_index", "image_kinds", "image_layers", "oidc",
+    "own_credentials", "point", "problems", "proxy_sign_in", "registry_sign_in", "registry_users", "registry_welcome",
+    "settings_registries", "sign_in", "status", "storage_bucket", "token_registry", "uploads",
 )  # fmt: skip
 """Modules of tests/views about pages whose queries are plain: once is enough for them."""
 
