@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
@@ -222,10 +223,18 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _trust(ca_file: str | None) -> ssl.SSLContext:
+    """The system's authorities, and those of `ca_file`, which is read each time: it may be another one by now."""
+    if not ca_file:
+        return _system_trust()
     context = ssl.create_default_context()
-    if ca_file:
-        context.load_verify_locations(cafile=ca_file)
+    context.load_verify_locations(cafile=ca_file)
     return context
+
+
+@lru_cache(maxsize=1)
+def _system_trust() -> ssl.SSLContext:
+    """Once for a process: reading the authorities takes longer than most requests do."""
+    return ssl.create_default_context()
 
 
 def _is_loopback(host: str) -> bool:
