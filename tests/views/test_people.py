@@ -29,7 +29,7 @@ from dashboard.services.audit import Actor
 from tests.conftest import PASSWORD
 from tests.support.people import let
 
-from .page import Page, look, send, words
+from .page import Page, look, page_of, send, words
 
 PEOPLE = "/settings/people/"
 NEW = f"{PEOPLE}new/"
@@ -157,7 +157,7 @@ def test_an_invitation_is_a_link_that_is_shown_once(as_admin: Client) -> None:
 )
 def test_what_is_wrong_is_said_and_nobody_is_made(as_admin: Client, fields: dict[str, str], said: str) -> None:
     Group.objects.create(name="team")
-    page = send(as_admin, NEW, 422, **({"username": "ada", "full_name": "", "groups": []} | fields))  # type: ignore[arg-type]
+    page = page_of(as_admin.post(NEW, {"username": "ada", "full_name": "", "groups": []} | fields), 422)
     assert said in page.text("form.settings-form")
     assert User.objects.count() == 1
 

@@ -392,17 +392,18 @@ class TestMany:
         assert "other/" not in page.text("main")
 
     def test_a_token_that_the_registry_does_not_take_proves_nothing(
-        self, ada: Client, fake: FakeRegistry, asked: list[object]
+        self, ada: Client, fake: FakeRegistry, asked: list[object], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        assert fake.tokens is not None
-        issue = fake.tokens.issue
+        tokens = fake.tokens
+        assert tokens is not None
+        issue = tokens.issue
 
         def forged(*arguments: Any) -> Any:
             answer = issue(*arguments)
-            fake.tokens.revoke()  # type: ignore[union-attr]
+            tokens.revoke()
             return answer
 
-        fake.tokens.issue = forged  # type: ignore[method-assign,assignment]
+        monkeypatch.setattr(tokens, "issue", forged)
         page = look(ada, HOME, 403)
         assert "team/" not in page.text("main").replace("team/alpine", "")
 
